@@ -1,0 +1,67 @@
+# Touchstone's commands. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup up demo test test-faults lint format protos bench lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROTOS := $(shell find protos/touchstone -name '*.proto')
+GENERATED := protos/gen/.ready
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r deploy/local/bootstrap.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	mkdir -p protos/gen
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(GENERATED): $(READY) $(PROTOS)
+	$(BIN)/python -m deploy.local.protos
+	touch $@
+
+setup: $(GENERATED)  ## the virtual environment and the generated code
+
+protos: $(READY)  ## generate the code of the contracts
+	$(BIN)/python -m deploy.local.protos
+	touch $(GENERATED)
+
+up: setup  ## start everything, until Ctrl-C
+	@exec $(BIN)/python -m deploy.local
+
+demo: setup  ## play a small shop's week into the running system
+	@$(BIN)/touchstone demo
+
+test: setup  ## run the tests
+	$(BIN)/pytest -m "not faults"
+	$(BIN)/pytest -m faults
+
+test-faults: setup  ## only those that kill processes
+	$(BIN)/pytest -m faults
+
+lint: setup  ## every check that runs nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code protos
+
+format: setup  ## put everything in shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/buf format --write protos
+
+bench: setup  ## measure, beside the reference; ONLY=webhook_accept runs one
+	$(BIN)/python -m tests.bench $(ONLY)
+
+lock:  ## choose the newest versions that fit, and write them down with their hashes
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --all-extras --output-file requirements.lock pyproject.toml deploy/local/build.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --output-file deploy/local/bootstrap.lock deploy/local/bootstrap.in
+
+clean:  ## forget what was made, but not the data
+	rm -rf $(VENV) build protos/gen

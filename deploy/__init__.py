@@ -1,0 +1,1 @@
+"""How Touchstone is put on machines."""

@@ -1,0 +1,1 @@
+"""Touchstone on one machine: engines, edge and services, supervised."""

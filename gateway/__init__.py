@@ -1,0 +1,1 @@
+"""Touchstone's doors to the outside."""

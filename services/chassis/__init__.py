@@ -1,0 +1,1 @@
+"""Machinery that any company's services could run on; it knows no word of the business."""

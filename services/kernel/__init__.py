@@ -1,0 +1,1 @@
+"""Words that the services share; pure, without I/O."""
