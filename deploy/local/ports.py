@@ -1,0 +1,23 @@
+"""Chooses free ports that stay ours while a program restarts."""
+
+import random
+import socket
+
+# Below the range from which kernels take the near end of outgoing connections (32768 and up, on Linux): a port from
+# there could be taken by anybody's connection while its program restarts.
+CHOICE = range(12_000, 32_000)
+
+
+def free_ports(count: int) -> list[int]:
+    """`count` different ports of the loopback address that nobody listens on."""
+    chosen: list[int] = []
+    for port in random.sample(CHOICE, len(CHOICE)):
+        if len(chosen) == count:
+            return chosen
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        chosen.append(port)
+    raise OSError(f"Fewer than {count} ports are free between {CHOICE.start} and {CHOICE.stop}.")
