@@ -1,0 +1,32 @@
+"""Connections to Postgres: one engine a schema, and what counts as the database being away."""
+
+from psycopg import errors
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+_TRANSIENT = (errors.OperationalError, errors.InterfaceError)
+"""The server went away, or asks for the transaction again: deadlocks and serialisation failures are among these."""
+
+
+def open_database(url: str, *, schema: str, pool_size: int = 8) -> AsyncEngine:
+    """An engine whose connections find their tables in `schema`, so that statements name none.
+
+    `url` is a `postgresql://` address. Connections are opened when first used, and replaced when the server was
+    restarted; at most `pool_size` are kept, and as many more opened under load.
+    """
+    address = make_url(url).set(drivername="postgresql+psycopg")
+    return create_async_engine(
+        address,
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        # A statement that a pooled connection has seen five times is prepared on the server, and stays so.
+        connect_args={"options": f"-c search_path={schema}", "application_name": schema, "connect_timeout": 5},
+    )
+
+
+def is_transient(error: BaseException) -> bool:
+    """True when the same transaction may succeed later: nothing is wrong with what it wanted to do."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error.orig, _TRANSIENT)
+    return isinstance(error, (*_TRANSIENT, ConnectionError, TimeoutError))

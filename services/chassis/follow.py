@@ -1,0 +1,291 @@
+"""Following a log: each batch is decided, stored, and published in one transaction with the checkpoint."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from opentelemetry import metrics, trace
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from touchstone.mesh.v1 import log_pb2
+
+from services.chassis import log
+from services.chassis.database import is_transient
+from services.kernel.partitions import PARTITION_COUNT
+
+M = TypeVar("M", bound=Message)
+
+TABLES = (
+    """CREATE TABLE checkpoint (
+           partition_id int NOT NULL,
+           log text NOT NULL,
+           log_id text NOT NULL,
+           position bigint NOT NULL,
+           PRIMARY KEY (partition_id, log)) WITH (fillfactor = 10)""",
+    # Whoever has locked a partition's row applies to it, from whichever log: replicas share the partitions so.
+    "CREATE TABLE claim (partition_id int PRIMARY KEY)",
+    f"INSERT INTO claim SELECT partition_id FROM generate_series(0, {PARTITION_COUNT - 1}) partition_id",
+    """CREATE TABLE parked_entry (
+           partition_id int NOT NULL,
+           log text NOT NULL,
+           position bigint NOT NULL,
+           payload bytea NOT NULL,
+           reason text NOT NULL,
+           park_time timestamptz NOT NULL DEFAULT now(),
+           PRIMARY KEY (partition_id, log, position))""",
+)
+"""What a schema needs to follow logs."""
+
+_FIRST_DELAY = 0.05
+_LONGEST_DELAY = 5.0
+_CLAIMED_BY_OTHER_DELAY = 0.1
+
+_READ_CHECKPOINT = text("SELECT log_id, position FROM checkpoint WHERE partition_id = :partition AND log = :log")
+
+_CLAIM = text(
+    """SELECT checkpoint.log_id, coalesce(checkpoint.position, 0) AS position
+       FROM claim LEFT JOIN checkpoint ON checkpoint.partition_id = claim.partition_id AND checkpoint.log = :log
+       WHERE claim.partition_id = :partition FOR UPDATE OF claim SKIP LOCKED"""
+)
+
+_CLAIM_WAITING = text("SELECT partition_id FROM claim WHERE partition_id = :partition FOR UPDATE")
+
+_MOVE_CHECKPOINT = text(
+    """INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (:partition, :log, :log_id, :position)
+       ON CONFLICT (partition_id, log) DO UPDATE SET log_id = excluded.log_id, position = excluded.position"""
+)
+
+_PARK = text(
+    """INSERT INTO parked_entry (partition_id, log, position, payload, reason)
+       VALUES (:partition, :log, :position, :payload, :reason)"""
+)
+
+_READ_PARKED = text(
+    """SELECT partition_id, log, position, payload FROM parked_entry
+       WHERE partition_id = :partition AND log = :log ORDER BY position"""
+)
+
+_UNPARK = text("DELETE FROM parked_entry WHERE partition_id = :partition AND log = :log AND position = :position")
+
+_log = logging.getLogger(__name__)
+_tracer = trace.get_tracer(__name__)
+_meter = metrics.get_meter(__name__)
+_applied = _meter.create_counter("touchstone.follow.entries", description="log entries applied")
+_parked = _meter.create_counter("touchstone.follow.parked", description="log entries that could not be applied")
+_lag = _meter.create_gauge("touchstone.follow.lag", description="log entries not yet applied")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[M]):
+    """A log's entry and where it stands in its partition."""
+
+    position: int
+    message: M
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription(Generic[M]):
+    """A log that a service follows, and what it does with the entries.
+
+    `apply` gets a connection inside a transaction, the partition, and consecutive entries of it. It decides, writes the
+    service's state, and returns what it publishes in the service's own log. It is called again for the same entries
+    after a failure or in a rebuild; what it leaves must not depend on how entries were grouped.
+    """
+
+    log: str
+    channel: grpc.aio.Channel
+    method: str
+    message_type: type[M]
+    apply: Callable[[AsyncConnection, int, Sequence[Entry[M]]], Awaitable[Sequence[bytes]]]
+
+
+class LogReplacedError(Exception):
+    """The followed log is another one than the state was built from: the state must be built anew."""
+
+
+class _OvertakenError(Exception):
+    """Another replica holds the partition, or moved its checkpoint."""
+
+
+class Follower:
+    """Applies the logs that a service follows to one generation of its state."""
+
+    def __init__(
+        self,
+        *,
+        engine: AsyncEngine,
+        subscriptions: Sequence[Subscription[Message]],
+        on_published: Callable[[int, int, Sequence[bytes]], None],
+    ) -> None:
+        self._engine = engine
+        self._subscriptions = {subscription.log: subscription for subscription in subscriptions}
+        self._on_published = on_published
+        # One transaction a partition at a time, whichever log it applies; other replicas are kept out by the claim.
+        self._turns = [asyncio.Lock() for _ in range(PARTITION_COUNT)]
+        self.heads: dict[tuple[str, int], tuple[str, int]] = {}
+        """The id and last position seen of each (log, partition) that was heard of."""
+
+    @property
+    def followed(self) -> list[tuple[str, int]]:
+        """Every (log, partition) that is to be followed."""
+        return [(name, partition) for name in self._subscriptions for partition in range(PARTITION_COUNT)]
+
+    async def run(self) -> None:
+        """Follows for ever; ends with `LogReplacedError` when the state must be built anew."""
+        async with asyncio.TaskGroup() as group:
+            for name, partition in self.followed:
+                group.create_task(self._follow(self._subscriptions[name], partition))
+
+    async def _follow(self, subscription: Subscription[Message], partition: int) -> None:
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                async for through in self._applied_batches(subscription, partition):
+                    delay = _FIRST_DELAY
+                    _, head = self.heads[subscription.log, partition]
+                    _lag.set(head - through, {"log": subscription.log, "partition": partition})
+            except _OvertakenError:
+                await asyncio.sleep(_CLAIMED_BY_OTHER_DELAY)
+                continue
+            except grpc.aio.AioRpcError as error:
+                _log.info("following %s stopped: %s", subscription.log, error.code().name)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                _log.warning("following %s stopped: the database is away", subscription.log)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+    async def _applied_batches(self, subscription: Subscription[Message], partition: int) -> AsyncIterator[int]:
+        """Streams from the checkpoint on and applies what comes; yields each position applied."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(_READ_CHECKPOINT, {"partition": partition, "log": subscription.log})).first()
+        log_id, position = (row.log_id, row.position) if row else (None, 0)
+        call = subscription.channel.unary_stream(
+            subscription.method,
+            request_serializer=log_pb2.FollowRequest.SerializeToString,
+            response_deserializer=log_pb2.LogBatch.FromString,
+        )(log_pb2.FollowRequest(cursors=[log_pb2.PartitionCursor(partition=partition, after_position=position)]))
+        try:
+            async for batch in call:
+                if log_id is not None and batch.log_id != log_id:
+                    raise LogReplacedError(subscription.log)
+                self.heads[subscription.log, partition] = (batch.log_id, batch.head_position)
+                if batch.after_position != position:
+                    raise _OvertakenError
+                if batch.entries:
+                    await self._apply(subscription, batch)
+                    log_id, position = batch.log_id, batch.through_position
+                yield position
+        finally:
+            call.cancel()
+
+    async def _apply(self, subscription: Subscription[Message], batch: log_pb2.LogBatch) -> None:
+        """Applies a batch; one that fails for its content is halved until the entry at fault stands alone."""
+        ranges = [(0, len(batch.entries))]
+        while ranges:
+            start, stop = ranges.pop()
+            try:
+                async with self._turns[batch.partition]:
+                    await self._apply_range(subscription, batch, start, stop)
+            except Exception as error:
+                if is_transient(error) or isinstance(error, (_OvertakenError, grpc.aio.AioRpcError)):
+                    raise
+                if stop - start > 1:
+                    middle = (start + stop) // 2
+                    ranges += [(middle, stop), (start, middle)]
+                    continue
+                async with self._turns[batch.partition]:
+                    await self._park(subscription, batch, start, error)
+            else:
+                _applied.add(stop - start, {"log": subscription.log})
+
+    async def _apply_range(
+        self, subscription: Subscription[Message], batch: log_pb2.LogBatch, start: int, stop: int
+    ) -> None:
+        parse, first = subscription.message_type.FromString, batch.after_position + 1
+        entries = [Entry(first + index, parse(batch.entries[index])) for index in range(start, stop)]
+        with _tracer.start_as_current_span(f"apply {subscription.log}"):
+            async with self._engine.begin() as connection:
+                await self._claim(connection, subscription.log, batch, batch.after_position + start)
+                published = await subscription.apply(connection, batch.partition, entries)
+                after = await self._publish(connection, batch.partition, published)
+                await self._checkpoint(connection, subscription.log, batch, batch.after_position + stop)
+        self._on_published(batch.partition, after, published)
+
+    async def _publish(self, connection: AsyncConnection, partition: int, published: Sequence[bytes]) -> int:
+        return await log.append(connection, partition, published) if published else 0
+
+    async def _claim(self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, expected: int) -> None:
+        row = (await connection.execute(_CLAIM, {"partition": batch.partition, "log": name})).first()
+        if row is None or row.position != expected or row.log_id not in (None, batch.log_id):
+            raise _OvertakenError
+
+    async def _checkpoint(self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, through: int) -> None:
+        await connection.execute(
+            _MOVE_CHECKPOINT,
+            {"partition": batch.partition, "log": name, "log_id": batch.log_id, "position": through},
+        )
+
+    async def _park(self, subscription: Subscription[Message], batch: log_pb2.LogBatch, index: int, error: Exception) -> None:
+        position = batch.after_position + 1 + index
+        async with self._engine.begin() as connection:
+            await self._claim(connection, subscription.log, batch, position - 1)
+            await connection.execute(
+                _PARK,
+                {
+                    "partition": batch.partition,
+                    "log": subscription.log,
+                    "position": position,
+                    "payload": batch.entries[index],
+                    # The kind of failure only: its text may quote what the entry says of people.
+                    "reason": type(error).__name__,
+                },
+            )
+            await self._checkpoint(connection, subscription.log, batch, position)
+        _parked.add(1, {"log": subscription.log})
+        _log.error(
+            "parked %s %d/%d: %s at %s", subscription.log, batch.partition, position, type(error).__name__, _origin(error)
+        )
+
+    async def replay_parked(self) -> tuple[int, int]:
+        """Applies parked entries again, each by itself; answers how many were applied and how many failed again."""
+        applied = failed = 0
+        for name, partition in self.followed:
+            subscription = self._subscriptions[name]
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(_READ_PARKED, {"partition": partition, "log": name})).all()
+            for row in rows:
+                try:
+                    await self._replay(subscription, partition, row.position, row.payload)
+                    applied += 1
+                except Exception as error:
+                    if is_transient(error):
+                        raise
+                    _log.warning("parked %s %d/%d fails again: %s", name, partition, row.position, type(error).__name__)
+                    failed += 1
+        return applied, failed
+
+    async def _replay(self, subscription: Subscription[Message], partition: int, position: int, payload: bytes) -> None:
+        entry = Entry(position, subscription.message_type.FromString(payload))
+        async with self._turns[partition]:
+            async with self._engine.begin() as connection:
+                await connection.execute(_CLAIM_WAITING, {"partition": partition})
+                published = await subscription.apply(connection, partition, [entry])
+                after = await self._publish(connection, partition, published)
+                await connection.execute(
+                    _UNPARK, {"partition": partition, "log": subscription.log, "position": position}
+                )
+            self._on_published(partition, after, published)
+
+
+def _origin(error: BaseException) -> str:
+    """Where in the code an error arose, as `module:line`: what can be logged of it without data."""
+    frame = error.__traceback__
+    while frame and frame.tb_next:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_globals.get('__name__', '?')}:{frame.tb_lineno}" if frame else "?"
