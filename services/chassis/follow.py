@@ -163,7 +163,9 @@ class Follower:
     async def _applied_batches(self, subscription: Subscription[Message], partition: int) -> AsyncIterator[int]:
         """Streams from the checkpoint on and applies what comes; yields each position applied."""
         async with self._engine.connect() as connection:
-            row = (await connection.execute(_READ_CHECKPOINT, {"partition": partition, "log": subscription.log})).first()
+            row = (
+                await connection.execute(_READ_CHECKPOINT, {"partition": partition, "log": subscription.log})
+            ).first()
         log_id, position = (row.log_id, row.position) if row else (None, 0)
         call = subscription.channel.unary_stream(
             subscription.method,
@@ -231,7 +233,9 @@ class Follower:
             {"partition": batch.partition, "log": name, "log_id": batch.log_id, "position": through},
         )
 
-    async def _park(self, subscription: Subscription[Message], batch: log_pb2.LogBatch, index: int, error: Exception) -> None:
+    async def _park(
+        self, subscription: Subscription[Message], batch: log_pb2.LogBatch, index: int, error: Exception
+    ) -> None:
         position = batch.after_position + 1 + index
         async with self._engine.begin() as connection:
             await self._claim(connection, subscription.log, batch, position - 1)
@@ -249,7 +253,12 @@ class Follower:
             await self._checkpoint(connection, subscription.log, batch, position)
         _parked.add(1, {"log": subscription.log})
         _log.error(
-            "parked %s %d/%d: %s at %s", subscription.log, batch.partition, position, type(error).__name__, _origin(error)
+            "parked %s %d/%d: %s at %s",
+            subscription.log,
+            batch.partition,
+            position,
+            type(error).__name__,
+            _origin(error),
         )
 
     async def replay_parked(self) -> tuple[int, int]:

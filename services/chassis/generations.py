@@ -49,7 +49,7 @@ Checkpoints = dict[tuple[str, int], tuple[str, int]]
 
 
 @dataclass(slots=True)
-class _Running:
+class Running:
     """A generation as this process runs it."""
 
     number: int
@@ -80,9 +80,9 @@ class FollowingService:
         self._migrations = migrations
         self._subscriptions = subscriptions
         self._registry = open_database(self._url, schema=name, pool_size=2)
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._serving: int | None = None
-        self._served_before: Checkpoints = {}
+        self._served_before: Checkpoints | None = None
         self.log_server = LogServer(name=name, engine_of=self.serving, wakeups=wakeups)
 
     def serving(self) -> AsyncEngine:
@@ -109,6 +109,9 @@ class FollowingService:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.log_server.run())
             while True:
+                for running in self._running.values():
+                    if running.task.done():
+                        running.task.result()
                 try:
                     await self._reconcile()
                     await self._swap_if_caught_up()
@@ -132,7 +135,7 @@ class FollowingService:
         await self._reconcile()
         return number
 
-    async def checkpoints(self) -> list[tuple[_Running, Checkpoints]]:
+    async def checkpoints(self) -> list[tuple[Running, Checkpoints]]:
         """Each generation that this process runs with what it has applied, the serving one first."""
         order = sorted(self._running.values(), key=lambda running: (running.number != self._serving, running.number))
         return [(running, await self._read_checkpoints(running.engine)) for running in order]
@@ -173,7 +176,7 @@ class FollowingService:
 
         follower = Follower(engine=engine, subscriptions=self._subscriptions, on_published=published)
         task = asyncio.create_task(self._follow(number, follower), name=f"follow generation {number}")
-        self._running[number] = _Running(number, engine, follower, log_id, task)
+        self._running[number] = Running(number, engine, follower, log_id, task)
 
     async def _follow(self, number: int, follower: Follower) -> None:
         try:
@@ -211,15 +214,14 @@ class FollowingService:
     async def _swap_if_caught_up(self) -> None:
         building = [running for running in self._running.values() if running.number != self._serving]
         if not building or self._serving is None:
-            self._served_before = {}
+            self._served_before = None
             return
         newest = max(building, key=lambda running: running.number)
         built = await self._read_checkpoints(newest.engine)
         served = await self._read_checkpoints(self._running[self._serving].engine)
-        caught_up = bool(self._served_before) and _caught_up(newest.follower, built, self._served_before)
+        before, self._served_before = self._served_before, served
         # Compared with what was served a moment ago: under load neither is ever exactly where the other is.
-        self._served_before = served
-        if not caught_up:
+        if before is None or not _caught_up(newest.follower, built, before):
             return
         async with self._registry.begin() as connection:
             await connection.execute(_LOCK_REGISTRY)

@@ -33,7 +33,6 @@ _BATCH_BYTES = 4 << 20
 _RECENT_BYTES = 8 << 20
 _HEARTBEAT_SECONDS = 5.0
 _POLL_SECONDS = 0.5
-_RETRY_SECONDS = 0.5
 
 _LOCK_HEAD = text("SELECT position FROM log_head WHERE partition_id = :partition FOR UPDATE")
 
@@ -45,7 +44,11 @@ _INSERT_ENTRIES = text(
     """INSERT INTO log_entry (partition_id, position, payload)
        SELECT :partition, :after + entry.ordinal, entry.payload
        FROM unnest(:payloads) WITH ORDINALITY AS entry (payload, ordinal)"""
-).bindparams(bindparam("partition", type_=Integer), bindparam("after", type_=BigInteger), bindparam("payloads", type_=ARRAY(LargeBinary)))
+).bindparams(
+    bindparam("partition", type_=Integer),
+    bindparam("after", type_=BigInteger),
+    bindparam("payloads", type_=ARRAY(LargeBinary)),
+)
 
 _READ_HEADS = text("SELECT log_id, partition_id, position FROM log_head CROSS JOIN log_identity")
 
@@ -116,6 +119,7 @@ class LogServer:
         self._tails = [_Tail() for _ in range(PARTITION_COUNT)]
         self._advanced = [asyncio.Event() for _ in range(PARTITION_COUNT)]
         self._look = asyncio.Event()
+        self._known = asyncio.Event()
 
     @property
     def log_id(self) -> str:
@@ -153,6 +157,7 @@ class LogServer:
         log_id = str(rows[0].log_id)
         if log_id != self._log_id:
             self._log_id = log_id
+            self._known.set()
             self._heads = [0] * PARTITION_COUNT
             self._tails = [_Tail() for _ in range(PARTITION_COUNT)]
             for event in self._advanced:
@@ -184,11 +189,14 @@ class LogServer:
 
     async def follow(self, partition: int, after: int) -> AsyncIterator[log_pb2.LogBatch]:
         """One partition from a position on: its entries as they come, a heartbeat at once and when it is quiet."""
-        while not self._log_id:
-            await asyncio.sleep(_RETRY_SECONDS / 10)
+        await self._known.wait()
         log_id = self._log_id
         yield log_pb2.LogBatch(
-            log_id=log_id, partition=partition, after_position=after, through_position=after, head_position=self._heads[partition]
+            log_id=log_id,
+            partition=partition,
+            after_position=after,
+            through_position=after,
+            head_position=self._heads[partition],
         )
         while log_id == self._log_id:
             advanced, head = self._advanced[partition], self._heads[partition]
@@ -215,11 +223,17 @@ class LogServer:
     def handler(self, service: str, method: str) -> grpc.GenericRpcHandler:
         """The gRPC method that streams this log; the entries pass through it unread."""
 
-        async def serve(request: log_pb2.FollowRequest, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[log_pb2.LogBatch]:
+        async def serve(
+            request: log_pb2.FollowRequest, context: grpc.aio.ServicerContext[Any, Any]
+        ) -> AsyncIterator[log_pb2.LogBatch]:
             partitions = [cursor.partition for cursor in request.cursors]
             if not partitions or not all(0 <= partition < PARTITION_COUNT for partition in partitions):
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"cursors: name partitions from 0 to {PARTITION_COUNT - 1}")
-            async for batch in _merge([self.follow(cursor.partition, cursor.after_position) for cursor in request.cursors]):
+                await context.abort(
+                    grpc.StatusCode.INVALID_ARGUMENT, f"cursors: name partitions from 0 to {PARTITION_COUNT - 1}"
+                )
+            async for batch in _merge(
+                [self.follow(cursor.partition, cursor.after_position) for cursor in request.cursors]
+            ):
                 yield batch
 
         return grpc.method_handlers_generic_handler(

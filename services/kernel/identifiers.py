@@ -32,7 +32,7 @@ _NOBODY = frozenset({"", "null", "undefined", "none", "nan", "anonymous", "guest
 
 
 def names_nobody(value: str) -> bool:
-    """True for values that software writes where it knows nobody: empty, `null`, `guest`, all zeros, …
+    """True for values that software writes where it knows nobody: empty, `null`, `guest`, all zeros.
 
     The comparison ignores case and surrounding space. It is made on what a source sent, before addresses are hashed.
     """
