@@ -1,0 +1,14 @@
+"""How the command line shows progress: on stderr, so that stdout holds the answer alone."""
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+ERRORS = Console(stderr=True)
+ANSWER = Console()
+
+
+def progress() -> Progress:
+    """A bar with how much of how many is done, and since when."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=ERRORS
+    )
