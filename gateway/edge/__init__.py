@@ -1,0 +1,1 @@
+"""The edge: Envoy's configuration, typed, rendered and checked in."""
