@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import grpc
@@ -25,6 +26,7 @@ TABLES = (
            log text NOT NULL,
            log_id text NOT NULL,
            position bigint NOT NULL,
+           apply_time timestamptz NOT NULL DEFAULT now(),
            PRIMARY KEY (partition_id, log)) WITH (fillfactor = 10)""",
     # Whoever has locked a partition's row applies to it, from whichever log: replicas share the partitions so.
     "CREATE TABLE claim (partition_id int PRIMARY KEY)",
@@ -56,7 +58,8 @@ _CLAIM_WAITING = text("SELECT partition_id FROM claim WHERE partition_id = :part
 
 _MOVE_CHECKPOINT = text(
     """INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (:partition, :log, :log_id, :position)
-       ON CONFLICT (partition_id, log) DO UPDATE SET log_id = excluded.log_id, position = excluded.position"""
+       ON CONFLICT (partition_id, log) DO UPDATE
+       SET log_id = excluded.log_id, position = excluded.position, apply_time = excluded.apply_time"""
 )
 
 _PARK = text(
@@ -109,6 +112,23 @@ class LogReplacedError(Exception):
 
 class _OvertakenError(Exception):
     """Another replica holds the partition, or moved its checkpoint."""
+
+
+_READ_APPLIED = text("SELECT log, position, apply_time FROM checkpoint WHERE partition_id = :partition")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Through which position of a log's partition a state speaks, and when the last entry was applied to it."""
+
+    position: int
+    apply_time: datetime
+
+
+async def applied(connection: AsyncConnection, partition: int) -> dict[str, Applied]:
+    """What of a partition was applied to the state that a connection sees, by the log's name."""
+    rows = await connection.execute(_READ_APPLIED, {"partition": partition})
+    return {row.log: Applied(row.position, row.apply_time) for row in rows}
 
 
 class Follower:
