@@ -19,6 +19,8 @@ def _with_placeholders(value: Any) -> Any:
             return {}
         case {"port_value": number}:
             return {**value, "port_value": names[number]}
+        case float() if value.is_integer():  # a Struct knows no other numbers
+            return int(value)
         case dict():
             return {key: _with_placeholders(inner) for key, inner in value.items()}
         case list():

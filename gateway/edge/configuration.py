@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from envoy_data_plane.envoy.config.bootstrap.v3 import Bootstrap, BootstrapStaticResources
 from envoy_data_plane.envoy.config.core.v3 import (
+    CidrRange,
     Http2ProtocolOptions,
     HttpProtocolOptions,
 )
@@ -24,6 +25,8 @@ from gateway.edge.replies import local_replies
 from gateway.edge.routes import routes
 
 MOST_CONNECTIONS = 20_000
+# Envoy takes an empty list for "every private address".
+NOBODYS_ADDRESS = CidrRange(address_prefix="255.255.255.255", prefix_len=32)
 
 
 def _connections() -> HttpConnectionManager:
@@ -45,7 +48,7 @@ def _connections() -> HttpConnectionManager:
         stream_idle_timeout=timedelta(minutes=5),
         # Whoever connects is a stranger, also from this machine: headers that steer Envoy are removed.
         use_remote_address=True,
-        internal_address_config=HttpConnectionManagerInternalAddressConfig(),
+        internal_address_config=HttpConnectionManagerInternalAddressConfig(cidr_ranges=[NOBODYS_ADDRESS]),
         normalize_path=True,
         merge_slashes=True,
         path_with_escaped_slashes_action=HttpConnectionManagerPathWithEscapedSlashesAction.KEEP_UNCHANGED,

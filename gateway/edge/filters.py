@@ -31,7 +31,7 @@ from envoy_data_plane.envoy.extensions.filters.http.jwt_authn.v3 import (
 from envoy_data_plane.envoy.extensions.filters.http.local_ratelimit.v3 import LocalRateLimit
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType, TokenBucket
 from envoy_data_plane.google.protobuf import Any
 
@@ -59,7 +59,7 @@ def cors(*, with_cookies: bool) -> Any:
     """Any origin may call: without cookies a token must be known, and with them the web server knows the origins."""
     return Any.pack(
         CorsPolicy(
-            allow_origin_string_match=[StringMatcher(prefix="")],
+            allow_origin_string_match=[StringMatcher(safe_regex=RegexMatcher(regex=".*"))],
             allow_methods="GET, POST, PUT, PATCH, DELETE",
             allow_headers="authorization, content-type, last-event-id, touchstone-tenant",
             expose_headers="content-disposition",
