@@ -120,43 +120,46 @@ class _Way:
 def _way(data: Path) -> _Way:
     """How to start Postgres so that it isn't root and can use `data`, a directory that exists.
 
-    A directory in use is run by the account that it belongs to; a new one is given to `nobody`.
+    A new directory is given to `nobody`, or stays root's where `nobody` can't go: there a namespace of its own makes
+    root an ordinary user, who may go where only root can. A directory in use is run the way that it was made.
     """
     if os.geteuid() != 0:
         return _Way()
+    needed = [data, postgres_binary("postgres")]
     owner = data.stat()
-    in_use = any(data.iterdir())
-    accounts = [Account(user=owner.st_uid, group=owner.st_gid)] if in_use and owner.st_uid else []
-    if not in_use:
-        try:
-            entry = pwd.getpwnam(NOBODY)
-            accounts = [Account(user=entry.pw_uid, group=entry.pw_gid)]
-        except KeyError:
-            accounts = []
-    # In a namespace of its own, root is an ordinary user, who can go where only root can.
-    unshare = shutil.which("unshare")
-    namespace = (unshare, "--user", "--map-user=1000", "--map-group=1000") if unshare else None
-    binary = postgres_binary("postgres")
-    for account in accounts:
-        os.chown(data, account.user, account.group)
-        way = _Way(account=account)
-        if way.works([data, binary]):
-            return way
-    if accounts and in_use:
-        raise EngineError(f"{_closed_to(accounts[0], [data, binary])} is closed to the user that {data} belongs to.")
-    os.chown(data, 0, 0)
-    if namespace is not None and (way := _Way(prefix=namespace)).works([data, binary]):
+    if not any(data.iterdir()):
+        owner = _give_to_nobody(data)
+    account = Account(user=owner.st_uid, group=owner.st_gid)
+    way = _Way(account=account)
+    if account.user and way.works(needed):
         return way
-    closed = _closed_to(accounts[0], [data, binary]) if accounts else data
+    closed = _closed_to(account, needed)
+    if not any(data.iterdir()):
+        os.chown(data, 0, 0)
+    unshare = shutil.which("unshare")
+    if unshare is not None and data.stat().st_uid == 0:
+        way = _Way(prefix=(unshare, "--user", "--map-user=1000", "--map-group=1000"))
+        if way.works(needed):
+            return way
     raise EngineError(
-        f"Postgres refuses to run as root, and the user {NOBODY} can't enter {closed}. "
-        f"Open it (chmod o+x {closed}), move the checkout or TOUCHSTONE_DATA_DIR, or start as an ordinary user."
+        f"Postgres refuses to run as root, and the user {account.user} can't enter {closed}. Open it "
+        f"(chmod o+x {closed}), move the checkout or TOUCHSTONE_DATA_DIR, or start as an ordinary user."
     )
 
 
+def _give_to_nobody(data: Path) -> os.stat_result:
+    try:
+        nobody = pwd.getpwnam(NOBODY)
+    except KeyError:
+        return data.stat()
+    os.chown(data, nobody.pw_uid, nobody.pw_gid)
+    return data.stat()
+
+
 def _closed_to(account: Account, paths: list[Path]) -> Path:
+    """The first directory on the way to the paths that the account can't enter."""
     way = _Way(account=account)
-    steps = [step for path in paths for step in (*reversed(path.resolve().parents), path.resolve())]
+    steps = [step for path in paths for step in (*reversed(path.parents), path)]
     return next((step for step in steps if not way.works([step])), paths[0])
 
 

@@ -1,0 +1,146 @@
+"""`make up`: the whole of Touchstone on this machine, until Ctrl-C."""
+
+import fcntl
+import http.client
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.local import engines, layout
+from deploy.local.engines import Engine, EngineError
+from deploy.local.layout import Installation
+from deploy.local.ports import free_ports
+from deploy.local.supervisor import StartError, Supervisor
+from gateway.edge.template import UPSTREAMS
+from services.chassis import keys
+
+ENGINES_PATIENCE = 60.0
+SERVICES_PATIENCE = 120.0
+# Together under 30 s. The edge goes after those behind it: while they finish what they began, it answers 503.
+STOPS = ((("web",), 6.0), (tuple(layout.SERVICES), 8.0), (("edge",), 3.0), (("postgres", "valkey"), 9.0))
+
+
+@contextmanager
+def _held(run: Path) -> Iterator[None]:
+    """Holds the data directory: a second start on it ends here."""
+    with (run / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(f"Touchstone runs already on {run.parent}. TOUCHSTONE_DATA_DIR names another.") from None
+        yield
+
+
+def _prepare(installation: Installation) -> None:
+    """The directories, the keys, and a port that is free."""
+    # Postgres may run as another user: it passes through here, and sees nothing else.
+    installation.data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    for private in (installation.run, installation.log("any").parent):
+        private.mkdir(mode=0o700, exist_ok=True)
+    family = socket.AF_INET6 if ":" in installation.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((installation.host, installation.port))
+        except OSError as error:
+            raise StartError(
+                f"Port {installation.port} is taken ({error.strerror}): TOUCHSTONE_PORT names another."
+            ) from None
+    keys.create_installation(installation.keys)
+
+
+def _engines(installation: Installation, postgres_port: int, valkey_port: int) -> dict[str, Engine]:
+    """The engines that the environment doesn't name others for, by the variable that would."""
+    ours = {}
+    if not os.environ.get("DATABASE_URL"):
+        ours["DATABASE_URL"] = engines.postgres(installation.data, postgres_port)
+    if not os.environ.get("REDIS_URL"):
+        ours["REDIS_URL"] = engines.valkey(installation.data, valkey_port)
+    return ours
+
+
+def _healthy(installation: Installation) -> bool:
+    """Whether the web server, asked through the edge, finds every service ready."""
+    connection = http.client.HTTPConnection(installation.host, installation.port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _run(installation: Installation, signals: list[int]) -> None:
+    began = time.monotonic()
+    # Chosen once: every process finds the others where they were, whoever is restarted.
+    postgres_port, valkey_port, *ports = free_ports(2 + len(UPSTREAMS))
+    addresses = {name: f"{engines.HOST}:{port}" for name, port in zip(UPSTREAMS, ports, strict=True)}
+    ours = _engines(installation, postgres_port, valkey_port)
+    urls = {**os.environ, **{name: engine.url for name, engine in ours.items()}}
+    supervisor = Supervisor(
+        state_file=installation.run / "state.json",
+        log_of=installation.log,
+        facts={
+            "url": installation.url,
+            "addresses": addresses,
+            "database_url": urls["DATABASE_URL"],
+            "redis_url": urls["REDIS_URL"],
+            "keys": str(installation.keys),
+        },
+        stopping=lambda: bool(signals),
+    )
+    try:
+        for engine in ours.values():
+            supervisor.start(engine.program)
+        supervisor.wait(lambda: all(engine.ready() for engine in ours.values()), ENGINES_PATIENCE)
+        if signals:
+            return
+        if "DATABASE_URL" in ours:
+            engines.create_database(urls["DATABASE_URL"])
+        told = {"database_url": urls["DATABASE_URL"], "redis_url": urls["REDIS_URL"]}
+        for program in layout.services(installation, addresses, **told):
+            supervisor.start(program)
+        supervisor.start(layout.web(installation, addresses, redis_url=told["redis_url"]))
+        supervisor.start(layout.edge(installation, addresses))
+        supervisor.wait(lambda: _healthy(installation), SERVICES_PATIENCE)
+        if not signals:
+            _say(f"Touchstone is up at {installation.url} after {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
+        supervisor.watch()
+        _say("Stopping: the services finish what they began.")
+    finally:
+        for names, patience in STOPS:
+            supervisor.stop(names, patience)
+        supervisor.state_file.unlink(missing_ok=True)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201  a supervisor talks to the one who started it
+
+
+def main() -> int:
+    """Runs until SIGINT or SIGTERM; answers 1 when the system can't start."""
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+            signal.signal(number, lambda received, _frame: signals.append(received))
+    try:
+        installation = layout.named_by_environment(os.environ)
+        installation.data.mkdir(mode=0o711, parents=True, exist_ok=True)
+        installation.run.mkdir(mode=0o700, exist_ok=True)
+        with _held(installation.run):
+            _prepare(installation)
+            _run(installation, signals)
+    except (StartError, EngineError, ValueError) as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

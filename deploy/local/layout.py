@@ -1,0 +1,134 @@
+"""What `make up` starts and with which settings: programs as values, nothing is run here."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from deploy.local.engines import HOST, EngineError
+from deploy.local.programs import Program
+from gateway.edge import template
+from services.chassis import keys
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_PORT = 8080
+
+# Webhooks must be accepted first, and figures may lag: what follows the log makes room for what writes it.
+SERVICES: Mapping[str, int] = {"ingest": 0, "identity": 5, "attribution": 5, "reporting": 5}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """Where an installation lives: `host` and `port` of the edge, and the directory of its data."""
+
+    host: str
+    port: int
+    data: Path
+
+    @property
+    def url(self) -> str:
+        """The address for people."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def keys(self) -> Path:
+        """The directory of keys and tokens."""
+        return self.data / "keys"
+
+    @property
+    def run(self) -> Path:
+        """The directory of what is only true while it runs."""
+        return self.data / "run"
+
+    def log(self, name: str) -> Path:
+        """The log of a program."""
+        return self.data / "logs" / f"{name}.log"
+
+
+def named_by_environment(environment: Mapping[str, str]) -> Installation:
+    """The installation that TOUCHSTONE_HOST, TOUCHSTONE_PORT and TOUCHSTONE_DATA_DIR name. Raises ValueError."""
+    port = environment.get("TOUCHSTONE_PORT") or str(DEFAULT_PORT)
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise ValueError(f"TOUCHSTONE_PORT is {port!r}: it must be a port between 1 and 65535.")
+    return Installation(
+        # Only this machine, unless told otherwise: the operator's token opens everything.
+        host=environment.get("TOUCHSTONE_HOST") or HOST,
+        port=int(port),
+        data=ROOT / (environment.get("TOUCHSTONE_DATA_DIR") or ".data"),
+    )
+
+
+def services(
+    installation: Installation, addresses: Mapping[str, str], *, database_url: str, redis_url: str
+) -> list[Program]:
+    """The services, by what they are told in their environment."""
+    private = {
+        "ingest": {
+            "TOUCHSTONE_SIGNING_KEY_FILE": str(installation.keys / keys.SIGNING_KEY),
+            "TOUCHSTONE_SECRETS_KEY_FILE": str(installation.keys / keys.SECRETS_KEY),
+        }
+    }
+    shared = _shared(installation, addresses, redis_url)
+    return [
+        Program(
+            name=name,
+            command=(sys.executable, "-m", f"services.{name}"),
+            directory=ROOT,
+            environment={
+                **shared,
+                **private.get(name, {}),
+                "DATABASE_URL": database_url,
+                "TOUCHSTONE_LISTEN": addresses[name],
+            },
+            niceness=niceness,
+        )
+        for name, niceness in SERVICES.items()
+    ]
+
+
+def web(installation: Installation, addresses: Mapping[str, str], *, redis_url: str) -> Program:
+    """The web server; it has no database."""
+    return Program(
+        name="web",
+        command=(sys.executable, "-m", "gateway.web"),
+        directory=ROOT,
+        environment={**_shared(installation, addresses, redis_url), "TOUCHSTONE_LISTEN": addresses["web"]},
+    )
+
+
+def edge(installation: Installation, addresses: Mapping[str, str]) -> Program:
+    """Envoy, with its configuration written to the run directory."""
+    configuration = installation.run / "envoy.yaml"
+    configuration.write_text(
+        template.fill(f"{installation.host}:{installation.port}", addresses, installation.keys / keys.JWKS),
+        encoding="utf-8",
+    )
+    return Program(
+        name="edge",
+        command=(
+            str(_envoy()),
+            *("--config-path", str(configuration)),
+            *("--log-level", "warning"),
+            # One thread serves more than the processes behind it can take, and leaves them the processors.
+            *("--concurrency", "1"),
+            "--disable-hot-restart",
+        ),
+        directory=installation.run,
+    )
+
+
+def _shared(installation: Installation, addresses: Mapping[str, str], redis_url: str) -> dict[str, str]:
+    return {
+        **{f"TOUCHSTONE_{name.upper()}_ADDRESS": addresses[name] for name in SERVICES},
+        "REDIS_URL": redis_url,
+        "TOUCHSTONE_JWKS_FILE": str(installation.keys / keys.JWKS),
+        "TOUCHSTONE_SERVICE_TOKEN_FILE": str(installation.keys / keys.SERVICE_TOKEN),
+    }
+
+
+def _envoy() -> Path:
+    spec = find_spec("envoy")
+    if spec is None or spec.origin is None:
+        raise EngineError("The wheel with Envoy is missing: `make setup` installs it.")
+    return Path(spec.origin).parent / "_bin" / "envoy"
