@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from gateway.cli.system import HOST, System
+from gateway.cli.system import System
 
 _SECONDS = 30.0
 _OWN_HEADERS = frozenset({"host", "content-length", "connection", "accept-encoding", "transfer-encoding"})
@@ -22,7 +22,7 @@ class Sender:
     """A kept connection to the edge. `ConnectionError` when nothing answers there."""
 
     def __init__(self, system: System) -> None:
-        self._connection = http.client.HTTPConnection(HOST, system.port, timeout=_SECONDS)
+        self._connection = http.client.HTTPConnection(system.host, system.port, timeout=_SECONDS)
 
     def __enter__(self) -> Self:
         return self

@@ -11,11 +11,12 @@ from typing import TypeVar
 import click
 import grpc
 
-HOST = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8080
 UNARY_SECONDS = 10.0
 STREAM_SECONDS = 3600.0
 
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what a server listens on, which is no address to call
 _ROOT = Path(__file__).resolve().parents[2]
 _CHANNEL_OPTIONS = (
     # The system is on this machine: a proxy for the outside world has no part in it.
@@ -33,11 +34,12 @@ class System:
 
     port: int
     data_dir: Path
+    host: str = LOOPBACK
 
     @property
     def address(self) -> str:
         """Host and port of the edge."""
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def url(self) -> str:
@@ -100,7 +102,8 @@ def named_by_environment() -> System:
     if not text.isdecimal() or not 0 < int(text) < 1 << 16:
         raise click.ClickException(f"TOUCHSTONE_PORT is {text!r}: it must be a port between 1 and 65535")
     data_dir = Path(os.environ.get("TOUCHSTONE_DATA_DIR") or ".data")
-    return System(port=int(text), data_dir=_ROOT / data_dir)
+    host = os.environ.get("TOUCHSTONE_HOST") or LOOPBACK
+    return System(port=int(text), data_dir=_ROOT / data_dir, host=LOOPBACK if host in _EVERYWHERE else host)
 
 
 pass_system = click.make_pass_decorator(System)
