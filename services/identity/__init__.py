@@ -1,0 +1,1 @@
+"""Who is who: follows the event log, keeps people, publishes the people log."""

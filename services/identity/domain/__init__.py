@@ -1,0 +1,1 @@
+"""People as a pure function of what was observed and decided."""

@@ -1,0 +1,270 @@
+"""One step of a tenant's people: what new observations and decisions change about what is kept.
+
+A step looks only at what it touches. Identifiers that hang together by observations are a *region*, named by its
+smallest one like a person; decisions divide a region into persons. Where observations and links are only added, regions
+and persons can only grow together, so their names are enough. Where an identifier begins to name nobody, or a pair is
+unlinked, the region is *torn*: it is made again from all of its observations. A hub is a region of its own; it keeps
+copies of the observations that mention it, for the day on which it may name somebody again.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from services.identity.domain.nodes import Members, Node, Pair, kind_of
+from services.identity.domain.people import Components, emails_seen
+from services.identity.domain.rules import DEFAULT_LIMITS, Rules
+
+
+class Standing(NamedTuple):
+    """What is kept about an identifier.
+
+    `emails` are the e-mail addresses that a value with a limit was observed with, ascending; a hub keeps none.
+    `published` is true when the people log has told of its person.
+    """
+
+    value: str
+    region: Node
+    person: Node
+    published: bool
+    hub: bool
+    emails: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """Which of the identifiers in a step name nobody, and what the others with a limit were observed with."""
+
+    hubs: AbstractSet[Node]
+    emails: Mapping[Node, tuple[Node, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """All that a step looks at.
+
+    `links` are the observations that are new, or that count anew: those of torn regions and of hubs that name somebody
+    again (`freed`). Each has its `clear` members, without the hubs.
+    """
+
+    standings: Mapping[Node, Standing]
+    links: Mapping[Members, Members]
+    unlinked: AbstractSet[Pair]
+    naming: Naming
+    torn: AbstractSet[Node]
+    freed: AbstractSet[Node]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        standings: Mapping[Node, Standing],
+        links: Iterable[Members],
+        unlinked: AbstractSet[Pair],
+        naming: Naming,
+        torn: AbstractSet[Node],
+        freed: AbstractSet[Node],
+    ) -> "Step":
+        """A step in which hubs that `naming` did not judge stay hubs."""
+        staying = {node for node, standing in standings.items() if standing.hub and node not in freed}
+        hubs = naming.hubs | staying
+        return cls(
+            standings=standings,
+            links={members: tuple(node for node in members if node not in hubs) for members in links},
+            unlinked=unlinked,
+            naming=Naming(hubs=hubs, emails=naming.emails),
+            torn=torn,
+            freed=freed,
+        )
+
+    def keeps_place(self, standing: Standing) -> bool:
+        """True when what is kept about the identifier's region and person still holds, or has only grown."""
+        return not standing.hub and standing.region not in self.torn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The regions and persons after a step, each known by its smallest identifier, the old ones by their old names."""
+
+    regions: Components
+    persons: Components
+
+
+@dataclass(slots=True, kw_only=True)
+class Changes:
+    """What a step changes.
+
+    `dropped` regions lose all observations, `moved` ones are renamed, then `observations` (region, members) are added.
+    `memberships` and `hubs` name the identifiers to publish.
+    """
+
+    standings: dict[Node, Standing] = field(default_factory=dict)
+    observations: set[tuple[Node, Members]] = field(default_factory=set)
+    dropped: AbstractSet[Node] = frozenset()
+    moved: dict[Node, Node] = field(default_factory=dict)
+    memberships: list[Node] = field(default_factory=list)
+    hubs: list[Node] = field(default_factory=list)
+
+
+def place_if_known(members: Members, standings: Mapping[Node, Standing]) -> Node | None:
+    """The region in which the observation is kept, if it is known; None when it can't be."""
+    regions, hub = set[Node](), None
+    for node in members:
+        standing = standings.get(node)
+        if standing is None:
+            return None
+        if standing.hub:
+            hub = node
+        else:
+            regions.add(standing.region)
+    if len(regions) > 1:
+        return None
+    return regions.pop() if regions else hub
+
+
+def hubs_in_question(
+    standings: Mapping[Node, Standing], before: Rules, after: Rules, unlinked: Iterable[Pair]
+) -> set[Node]:
+    """Hubs that may name somebody again: no longer blocked, under a higher limit, or unlinked from something."""
+    raised = {kind for kind in DEFAULT_LIMITS if after.limits[kind] > before.limits[kind]}
+    allowed = before.blocked - after.blocked
+    separated = {node for pair in unlinked for node in pair}
+    return {
+        node
+        for node, standing in standings.items()
+        if standing.hub and (node in allowed or node in separated or kind_of(node) in raised)
+    }
+
+
+def name(
+    standings: Mapping[Node, Standing],
+    observations: AbstractSet[Members],
+    copies: Mapping[Node, AbstractSet[Members]],
+    rules: Rules,
+    unlinked: AbstractSet[Pair],
+) -> Naming:
+    """Says which identifiers name nobody, of those kept and those in new observations.
+
+    `copies` has the observations of each hub in question; other hubs stay what they are.
+    """
+    seen = emails_seen(observations)
+    hubs: set[Node] = set()
+    emails: dict[Node, tuple[Node, ...]] = {}
+    for node in {*standings, *seen, *_mentioned(observations, rules.blocked)}:
+        standing = standings.get(node)
+        if standing is not None and standing.hub and node not in copies:
+            hubs.add(node)
+            continue
+        known = emails_seen(copies[node]).get(node, ()) if node in copies else standing.emails if standing else ()
+        new = seen.get(node)
+        all_emails = tuple(sorted(new.union(known))) if new else tuple(known)
+        if rules.names_nobody(node, all_emails, unlinked):
+            hubs.add(node)
+        elif all_emails:
+            emails[node] = all_emails
+    return Naming(hubs=hubs, emails=emails)
+
+
+def torn_regions(standings: Mapping[Node, Standing], hubs: AbstractSet[Node], unlinked: Iterable[Pair]) -> set[Node]:
+    """Regions that may fall apart: an identifier of theirs became a hub, or two of them are newly unlinked."""
+    torn = {standing.region for node, standing in standings.items() if node in hubs and not standing.hub}
+    for left, right in unlinked:
+        if left in standings and right in standings and standings[left].region == standings[right].region:
+            torn.add(standings[left].region)
+    return torn
+
+
+def settle(step: Step) -> Settlement:
+    """Joins what belongs together after the step."""
+    regions, persons = Components(), Components()
+    for node, standing in step.standings.items():
+        if step.keeps_place(standing):
+            regions.join((node, standing.region))
+            persons.join((node, standing.person))
+    for clear in step.links.values():
+        regions.join(clear)
+        persons.join_linked(clear, step.unlinked)
+    return Settlement(regions=regions, persons=persons)
+
+
+def regions_to_load(step: Step, settlement: Settlement) -> set[Node]:
+    """Regions of which every identifier changes or is to be published, beside those in the step."""
+    linked = {node for members in step.links for node in members}
+    return {
+        standing.region
+        for node, standing in step.standings.items()
+        if step.keeps_place(standing)
+        and (
+            settlement.regions.of(standing.region) != standing.region
+            or settlement.persons.of(standing.person) != standing.person
+            or (node in linked and not standing.published)
+        )
+    }
+
+
+def differences(
+    step: Step, settlement: Settlement, values: Mapping[Node, str], others: Mapping[Node, Standing]
+) -> Changes:
+    """What the step changes.
+
+    `values` are those of the identifiers that aren't kept yet, `others` the identifiers of `regions_to_load`.
+    """
+    changes = Changes(dropped=step.torn | step.freed)
+    shared = _shared_regions(step, settlement)
+    linked = {node for members in step.links for node in members}
+    for node in {*step.standings, *others, *linked}:
+        old = step.standings.get(node) or others.get(node)
+        new = _standing_after(step, settlement, node, old, values[node] if old is None else old.value, shared=shared)
+        if new == old:
+            continue
+        changes.standings[node] = new
+        if new.published and (old is None or not old.published or old.person != new.person):
+            changes.memberships.append(node)
+        if new.hub != (old is not None and old.hub):
+            changes.hubs.append(node)
+    for members in step.links:
+        for node in members:
+            changes.observations.add((node if node in step.naming.hubs else settlement.regions.of(node), members))
+    for standing in step.standings.values():
+        region = settlement.regions.of(standing.region)
+        if step.keeps_place(standing) and region != standing.region:
+            changes.moved[standing.region] = region
+    changes.memberships.sort()
+    changes.hubs.sort()
+    return changes
+
+
+def _mentioned(observations: AbstractSet[Members], nodes: AbstractSet[Node]) -> set[Node]:
+    """Those of the nodes that an observation mentions."""
+    return {node for members in observations for node in members if node in nodes} if nodes else set()
+
+
+def _shared_regions(step: Step, settlement: Settlement) -> set[Node]:
+    """Regions in which more than one observation meets, so that their people must be told of.
+
+    What one observation says by itself need not be: who follows people follows events too.
+    """
+    of, meetings = settlement.regions.of, Counter[Node]()
+    for clear in step.links.values():
+        if clear:
+            meetings[of(clear[0])] += 2 if any(node in step.standings for node in clear) else 1
+    return {region for region, count in meetings.items() if count > 1}
+
+
+def _standing_after(
+    step: Step, settlement: Settlement, node: Node, old: Standing | None, value: str, *, shared: AbstractSet[Node]
+) -> Standing:
+    if node in step.naming.hubs:
+        return Standing(value=value, region=node, person=node, published=True, hub=True, emails=())
+    kept = old is not None and step.keeps_place(old)
+    region = settlement.regions.of(old.region if old is not None and kept else node)
+    return Standing(
+        value=value,
+        region=region,
+        person=settlement.persons.of(old.person if old is not None and kept else node),
+        published=region in shared or (old is not None and old.published),
+        hub=False,
+        emails=step.naming.emails.get(node, () if old is None else old.emails),
+    )

@@ -1,0 +1,56 @@
+"""Identifiers, what was observed and decided about them, and the people log."""
+
+from alembic import op
+
+from services.chassis import follow, log
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Creates the tables."""
+    for statement in (*log.TABLES, *follow.TABLES):
+        op.execute(statement)
+    # A node is a number made of an identifier's kind and value; its last three bits are the kind.
+    op.execute(
+        """CREATE TABLE identifier (
+               tenant_id text NOT NULL,
+               node bigint NOT NULL,
+               value text NOT NULL,
+               region bigint NOT NULL,
+               person bigint NOT NULL,
+               published boolean NOT NULL,
+               hub boolean NOT NULL,
+               emails bigint[] NOT NULL,
+               PRIMARY KEY (tenant_id, node))"""
+    )
+    # Each different set of identifiers that was observed, under the region of its members and under each hub in it.
+    op.execute(
+        """CREATE TABLE observation (
+               tenant_id text NOT NULL,
+               region bigint NOT NULL,
+               members bigint[] NOT NULL,
+               PRIMARY KEY (tenant_id, region, members))"""
+    )
+    # The decision that holds for a pair, once under each of the two.
+    op.execute(
+        """CREATE TABLE decision (
+               tenant_id text NOT NULL,
+               node bigint NOT NULL,
+               other bigint NOT NULL,
+               occur_nanos bigint NOT NULL,
+               event_id text NOT NULL,
+               linked boolean NOT NULL,
+               PRIMARY KEY (tenant_id, node, other))"""
+    )
+    # From the tenant's settings at a position of the event log; limits count e-mail addresses.
+    op.execute(
+        """CREATE TABLE rules (
+               tenant_id text PRIMARY KEY,
+               position bigint NOT NULL,
+               visitor_limit int NOT NULL,
+               phone_limit int NOT NULL,
+               customer_limit int NOT NULL,
+               blocked bigint[] NOT NULL)"""
+    )

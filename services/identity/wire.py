@@ -1,0 +1,159 @@
+"""Protobuf to people and back."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from touchstone.identity.v1 import people_pb2
+from touchstone.ingest.v1 import event_pb2, settings_pb2
+from touchstone.type.v1 import identifier_pb2
+
+from services.chassis.follow import Entry
+from services.identity.domain.description import Description
+from services.identity.domain.facts import Facts
+from services.identity.domain.nodes import Node, kind_of, node_of, pair_of
+from services.identity.domain.rules import DEFAULT_LIMITS, Decision, Rules
+from services.identity.domain.step import Changes, Standing
+from services.kernel.identifiers import Kind
+
+_NANOS = 1_000_000_000
+_MEMBERSHIPS_IN_A_CHANGE = 1_000
+_ADDRESSES = frozenset({Kind.EMAIL, Kind.PHONE})
+
+
+def facts_by_tenant(entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> dict[str, Facts]:
+    """What the entries say about people, by tenant. Entries that name nobody leave nothing."""
+    by_tenant: dict[str, Facts] = {}
+    for entry in entries:
+        logged = entry.message
+        facts = by_tenant.get(logged.tenant_id)
+        if facts is None:
+            facts = by_tenant[logged.tenant_id] = Facts()
+        facts.position = max(facts.position, entry.position)
+        _add(facts, logged.event, entry.position)
+    return {tenant_id: facts for tenant_id, facts in by_tenant.items() if facts.observations or facts.rules}
+
+
+def _add(facts: Facts, event: event_pb2.Event, position: int) -> None:
+    values = {node_of(kind, value): value for kind, value in _identifiers(event)}
+    if values:
+        facts.values.update(values)
+        facts.observe(tuple(sorted(values)))
+    payload = event.WhichOneof("payload")
+    if payload == "link_decision":
+        _add_decision(facts, event)
+    elif payload == "settings":
+        facts.set_rules(rules_of(event.settings), position)
+
+
+def _identifiers(event: event_pb2.Event) -> Iterator[tuple[Kind, str]]:
+    seen = event.identifiers
+    if seen.session_id:
+        yield Kind.SESSION, seen.session_id
+    if seen.visitor_id:
+        yield Kind.VISITOR, seen.visitor_id
+    if seen.email:
+        yield Kind.EMAIL, seen.email
+    if seen.phone:
+        yield Kind.PHONE, seen.phone
+    if seen.customer_id:
+        yield Kind.CUSTOMER, seen.customer_id
+    if seen.click_id:
+        yield Kind.CLICK, seen.click_id
+    payload = event.WhichOneof("payload")
+    if payload in ("interaction", "conversation", "link_click"):
+        conversation_id = getattr(event, payload).conversation_id
+        if conversation_id:
+            yield Kind.CONVERSATION, conversation_id
+
+
+def _add_decision(facts: Facts, event: event_pb2.Event) -> None:
+    told = event.link_decision
+    left, right = _node(told.left), _node(told.right)
+    if left is None or right is None or left == right or not told.decision:
+        return
+    facts.values.update({left: told.left.value, right: told.right.value})
+    decision = Decision(
+        occur_nanos=event.occur_time.seconds * _NANOS + event.occur_time.nanos,
+        event_id=event.event_id,
+        linked=told.decision == settings_pb2.LinkDecision.RELINK,
+    )
+    facts.decide(pair_of(left, right), decision)
+
+
+def _node(identifier: identifier_pb2.Identifier) -> Node | None:
+    return node_of(Kind(identifier.kind), identifier.value) if identifier.kind and identifier.value else None
+
+
+def rules_of(settings: settings_pb2.TenantSettings) -> Rules:
+    """When a value names nobody, as settings say.
+
+    Blocked addresses are left out: settings hold them as typed, and the log holds hashes.
+    """
+    told = {Kind(limit.kind): max(limit.max_emails, 0) for limit in settings.hub_limits if limit.kind in DEFAULT_LIMITS}
+    blocked = (_node(one) for one in settings.blocked_identifiers if one.kind not in _ADDRESSES)
+    return Rules(
+        limits={**DEFAULT_LIMITS, **told},
+        blocked=frozenset(node for node in blocked if node is not None),
+    )
+
+
+def people_changes(tenant_id: str, changes: Changes, cause_position: int) -> Iterator[bytes]:
+    """A step's changes as entries of the people log, serialized; none when there is nothing to tell.
+
+    What would be too long for one entry is told in several, hubs first: an entry is true without those that follow.
+    """
+    memberships = [
+        people_pb2.Membership(
+            identifier=_identifier(node, changes.standings[node].value), person_id=changes.standings[node].person
+        )
+        for node in changes.memberships
+    ]
+    hubs = [
+        people_pb2.HubChange(
+            identifier=_identifier(node, changes.standings[node].value), hub=changes.standings[node].hub
+        )
+        for node in changes.hubs
+    ]
+    size = _MEMBERSHIPS_IN_A_CHANGE
+    for start in range(0, max(len(memberships), len(hubs)), size):
+        yield people_pb2.PeopleChange(
+            tenant_id=tenant_id,
+            memberships=memberships[start : start + size],
+            hubs=hubs[start : start + size],
+            cause_position=cause_position,
+        ).SerializeToString()
+
+
+def _identifier(node: Node, value: str) -> identifier_pb2.Identifier:
+    return identifier_pb2.Identifier(kind=kind_of(node).value, value=value)
+
+
+def person(description: Description, standings: Mapping[Node, Standing]) -> people_pb2.Person:
+    """A person as callers see it: identifiers, links and hubs by kind and value."""
+    identifiers = {node: _identifier(node, standing.value) for node, standing in standings.items()}
+
+    def order(node: Node) -> tuple[int, str]:
+        return identifiers[node].kind, identifiers[node].value
+
+    pairs = [(*sorted(pair, key=order), decision) for pair, decision in description.links.items()]
+    pairs.sort(key=lambda link: (order(link[0]), order(link[1])))
+    return people_pb2.Person(
+        person_id=description.person,
+        identifiers=[identifiers[node] for node in sorted(description.identifiers, key=order)],
+        links=[_link(identifiers[left], identifiers[right], decision) for left, right, decision in pairs],
+        hubs=[identifiers[node] for node in sorted(description.hubs, key=order)],
+    )
+
+
+def _link(
+    left: identifier_pb2.Identifier, right: identifier_pb2.Identifier, decision: Decision | None
+) -> people_pb2.Link:
+    if decision is None:
+        return people_pb2.Link(left=left, right=right, basis=people_pb2.Link.OBSERVED)
+    seconds, nanos = divmod(decision.occur_nanos, _NANOS)
+    return people_pb2.Link(
+        left=left,
+        right=right,
+        basis=people_pb2.Link.DECIDED,
+        decide_time=Timestamp(seconds=seconds, nanos=nanos),
+    )

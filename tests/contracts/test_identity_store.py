@@ -1,0 +1,256 @@
+"""What identity keeps and publishes, step by step on a real Postgres, is what the rules say of all observations."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, product
+from pathlib import Path
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from touchstone.identity.v1 import people_pb2
+from touchstone.ingest.v1 import event_pb2, settings_pb2
+from touchstone.type.v1 import identifier_pb2
+
+from services.chassis.database import open_database
+from services.chassis.follow import Entry
+from services.chassis.migrations import migrate
+from services.identity import follower, wire
+from services.identity.domain.nodes import Node, node_of
+from services.identity.domain.people import hubs, people
+from services.identity.domain.rules import Rules, unlinked_pairs
+from services.kernel.identifiers import Kind
+
+MIGRATIONS = Path(follower.__file__).parent / "migrations"
+FIELDS = {
+    Kind.SESSION: "session_id",
+    Kind.VISITOR: "visitor_id",
+    Kind.EMAIL: "email",
+    Kind.PHONE: "phone",
+    Kind.CUSTOMER: "customer_id",
+    Kind.CLICK: "click_id",
+}
+# Few values, so that people meet, kiosks cross the limit and decisions hit what was seen.
+VALUES = {
+    Kind.SESSION: 8,
+    Kind.VISITOR: 3,
+    Kind.EMAIL: 6,
+    Kind.PHONE: 2,
+    Kind.CUSTOMER: 3,
+    Kind.CONVERSATION: 4,
+    Kind.CLICK: 3,
+}
+TENANTS = ("acme", "basalt")
+
+
+def value(kind: Kind, number: int) -> str:
+    return f"{kind.name[:2].lower()}{number}"
+
+
+def identifier(kind: Kind, number: int) -> identifier_pb2.Identifier:
+    return identifier_pb2.Identifier(kind=kind.value, value=value(kind, number))
+
+
+identifiers = st.sampled_from([(kind, number) for kind, count in VALUES.items() for number in range(count)])
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> event_pb2.Event:
+    seen = dict(draw(st.lists(identifiers, min_size=1, max_size=4)))
+    event = event_pb2.Event(event_id="e")
+    for kind, number in seen.items():
+        if kind is not Kind.CONVERSATION:
+            setattr(event.identifiers, FIELDS[kind], value(kind, number))
+    if Kind.CONVERSATION in seen:
+        conversation_id = value(Kind.CONVERSATION, seen[Kind.CONVERSATION])
+        draw(
+            st.sampled_from([event.interaction, event.conversation, event.link_click])
+        ).conversation_id = conversation_id
+    return event
+
+
+@st.composite
+def decisions(draw: st.DrawFn) -> event_pb2.Event:
+    left, right = draw(st.lists(identifiers, min_size=2, max_size=2, unique=True))
+    return event_pb2.Event(
+        event_id=draw(st.sampled_from("abc")),
+        occur_time=Timestamp(seconds=draw(st.integers(0, 5))),
+        link_decision=settings_pb2.LinkDecision(
+            decision=draw(st.sampled_from([settings_pb2.LinkDecision.UNLINK, settings_pb2.LinkDecision.RELINK])),
+            left=identifier(*left),
+            right=identifier(*right),
+        ),
+    )
+
+
+@st.composite
+def tenant_settings(draw: st.DrawFn) -> event_pb2.Event:
+    limits = draw(st.dictionaries(st.sampled_from([Kind.VISITOR, Kind.PHONE, Kind.CUSTOMER]), st.integers(0, 4)))
+    blocked = draw(st.lists(identifiers, max_size=2, unique=True))
+    return event_pb2.Event(
+        event_id="s",
+        settings=settings_pb2.TenantSettings(
+            hub_limits=[settings_pb2.HubLimit(kind=kind.value, max_emails=limit) for kind, limit in limits.items()],
+            blocked_identifiers=[identifier(*one) for one in blocked],
+        ),
+    )
+
+
+kiosk_orders = st.builds(
+    lambda visitor, email, session: event_pb2.Event(
+        event_id="k",
+        identifiers=event_pb2.Identifiers(
+            visitor_id=value(Kind.VISITOR, visitor),
+            email=value(Kind.EMAIL, email),
+            session_id=value(Kind.SESSION, session),
+        ),
+    ),
+    st.integers(0, 1),
+    st.integers(0, 5),
+    st.integers(0, 7),
+)
+
+events = st.one_of(observations(), observations(), kiosk_orders, kiosk_orders, decisions(), tenant_settings())
+logs = st.lists(st.tuples(st.sampled_from(TENANTS), events), min_size=1, max_size=40)
+cuts = st.lists(st.integers(1, 12), min_size=1, max_size=40)
+
+
+def entries_of(log: Sequence[tuple[str, event_pb2.Event]]) -> list[Entry[event_pb2.LoggedEvent]]:
+    return [
+        Entry(position, event_pb2.LoggedEvent(tenant_id=tenant_id, event=event))
+        for position, (tenant_id, event) in enumerate(log, start=1)
+    ]
+
+
+def batches(entries: Sequence[Entry[event_pb2.LoggedEvent]], sizes: Sequence[int]) -> Iterator[Sequence[Entry]]:
+    start = 0
+    for size in sizes:
+        yield entries[start : start + size]
+        start += size
+    yield entries[start:]
+
+
+async def applied(
+    engine: AsyncEngine, log: Sequence[tuple[str, event_pb2.Event]], sizes: Sequence[int]
+) -> list[people_pb2.PeopleChange]:
+    async with engine.begin() as connection:
+        await connection.execute(text("TRUNCATE identifier, observation, decision, rules"))
+        published: list[bytes] = []
+        for batch in batches(entries_of(log), sizes):
+            published += await follower.apply(connection, 0, batch)
+    return [people_pb2.PeopleChange.FromString(payload) for payload in published]
+
+
+async def state(engine: AsyncEngine) -> dict[tuple[str, Node], tuple[Node, bool]]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("SELECT tenant_id, node, person, hub FROM identifier"))
+        return {(row.tenant_id, row.node): (row.person, row.hub) for row in rows}
+
+
+def expected(log: Sequence[tuple[str, event_pb2.Event]]) -> dict[tuple[str, Node], tuple[Node, bool]]:
+    """The rules, over everything at once."""
+    result: dict[tuple[str, Node], tuple[Node, bool]] = {}
+    for tenant_id, facts in wire.facts_by_tenant(entries_of(log)).items():
+        unlinked = unlinked_pairs(facts.decisions)
+        hub_nodes = hubs(facts.observations, facts.rules or Rules(), unlinked)
+        for node, person in people(facts.observations, hub_nodes, unlinked).items():
+            result[tenant_id, node] = person, node in hub_nodes
+    return result
+
+
+@pytest.fixture(scope="module")
+async def engine(new_database: Callable[[], str]) -> AsyncEngine:
+    url = new_database()
+    await migrate(url, schema="identity_1", scripts=MIGRATIONS)
+    engine = open_database(url, schema="identity_1")
+    yield engine
+    await engine.dispose()
+
+
+@given(log=logs, sizes=cuts)
+@settings(max_examples=150, deadline=None)
+async def test_what_is_kept_is_what_the_rules_say_of_everything(engine, log, sizes):
+    await applied(engine, log, sizes)
+
+    assert await state(engine) == expected(log)
+
+
+@given(log=logs, sizes=cuts)
+@settings(max_examples=150, deadline=None)
+async def test_the_people_log_tells_what_a_follower_of_events_can_not_know(engine, log, sizes):
+    changes = await applied(engine, log, sizes)
+
+    persons: dict[tuple[str, Node], Node] = {}
+    told_hubs: dict[tuple[str, Node], bool] = {}
+    for change in changes:
+        for membership in change.memberships:
+            persons[change.tenant_id, node(membership.identifier)] = membership.person_id
+        for hub in change.hubs:
+            told_hubs[change.tenant_id, node(hub.identifier)] = hub.hub
+    truth = expected(log)
+    assert {key for key, hub in told_hubs.items() if hub} == {key for key, (_, hub) in truth.items() if hub}
+    assert all(truth[key][0] == person for key, person in persons.items())
+    for tenant_id, facts in wire.facts_by_tenant(entries_of(log)).items():
+        for left, right in combinations(facts.observations, 2):
+            for one, other in product(left, right):
+                person, hub = truth[tenant_id, one]
+                if one != other and not hub and truth[tenant_id, other] == (person, False):
+                    assert persons.get((tenant_id, one)) == persons.get((tenant_id, other)) == person
+
+
+@given(log=logs, sizes=cuts)
+@settings(max_examples=40, deadline=None)
+async def test_repeated_entries_change_nothing(engine, log, sizes):
+    await applied(engine, log, sizes)
+    once = await everything(engine)
+
+    async with engine.begin() as connection:
+        assert await follower.apply(connection, 0, entries_of(log)) == []
+
+    assert await everything(engine) == once
+
+
+async def test_what_one_event_says_is_not_told_until_another_meets_it(engine):
+    order = event_pb2.Event(
+        identifiers=event_pb2.Identifiers(session_id="s", visitor_id="v", email="e", customer_id="c")
+    )
+    chat = event_pb2.Event(identifiers=event_pb2.Identifiers(session_id="s"))
+
+    assert await applied(engine, [("acme", order), ("acme", order)], [1]) == []
+
+    [change] = await applied(engine, [("acme", order), ("acme", chat)], [1])
+    assert (change.tenant_id, change.cause_position) == ("acme", 2)
+    assert sorted(one.identifier.value for one in change.memberships) == ["c", "e", "s", "v"]
+    assert {one.person_id for one in change.memberships} == {
+        min(
+            node_of(Kind.SESSION, "s"),
+            node_of(Kind.VISITOR, "v"),
+            node_of(Kind.EMAIL, "e"),
+            node_of(Kind.CUSTOMER, "c"),
+        )
+    }
+
+
+async def test_a_long_change_is_told_in_entries_that_a_message_can_hold(engine):
+    meetings = [
+        ("acme", event_pb2.Event(identifiers=event_pb2.Identifiers(session_id=f"s{number}", email="e")))
+        for number in range(2_500)
+    ]
+
+    changes = await applied(engine, meetings, [])
+
+    assert [len(change.memberships) for change in changes] == [1_000, 1_000, 501]
+
+
+def node(identifier: identifier_pb2.Identifier) -> Node:
+    return node_of(Kind(identifier.kind), identifier.value)
+
+
+async def everything(engine: AsyncEngine) -> list[list[tuple]]:
+    async with engine.connect() as connection:
+        return [
+            sorted(map(repr, await connection.execute(text(f"SELECT * FROM {table}"))))
+            for table in ("identifier", "observation", "decision", "rules")
+        ]
