@@ -32,6 +32,8 @@ _CLIENT: Final[tuple[tuple[str, int | str], ...]] = (
     *options.BOTH_ENDS,
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.enable_retries", 1),
+    # Services are neighbours: a proxy meant for the world outside must not get their calls.
+    ("grpc.enable_http_proxy", 0),
     # A message larger than this is sent once: retries need a copy.
     ("grpc.per_rpc_retry_buffer_size", 16 * 1024 * 1024),
     # A restarted service is found again within a second or two.

@@ -18,7 +18,7 @@ from touchstone.mesh.v1 import access_pb2
 from services.chassis import required, statuses, telemetry
 from services.chassis.callers import TENANT_METADATA, Caller, set_caller, set_deadline
 from services.chassis.tokens import Verifier
-from services.kernel.failures import FailureError, PermissionDeniedError, UnauthenticatedError
+from services.kernel.failures import PermissionDeniedError, UnauthenticatedError
 
 OPEN_SERVICES = frozenset(
     {"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection"}
@@ -86,8 +86,8 @@ class Guard(grpc.aio.ServerInterceptor):
         if scopes is not None:
             try:
                 set_caller(self._admit(path, scopes, metadata))
-            except FailureError as failure:
-                return _refusing(handler, statuses.status_of(failure))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a status
+                return _refusing(handler, statuses.status_of(error))
         elif path[1:].partition("/")[0] not in OPEN_SERVICES:
             return None
         known = self._handlers.get(path)

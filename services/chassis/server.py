@@ -24,7 +24,9 @@ _CALL_GRACE: Final = 10.0
 _TASK_GRACE: Final = 5.0
 """Seconds that the tasks have to end in, once they are cancelled."""
 _LOOK: Final = 0.25
-"""Seconds between two looks whether the service is ready."""
+"""Seconds between two looks whether the service is ready; four times that while it is."""
+_ANSWER: Final = 5.0
+"""Seconds that the service has to say whether it is ready."""
 
 Task: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 Closing: TypeAlias = Callable[[], Awaitable[None]]
@@ -66,17 +68,18 @@ async def serve(
     reflection.enable_server_reflection((*services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name), server)
     register(server)
     port = server.add_insecure_port(settings.listen)
+    asyncio.get_running_loop().set_exception_handler(_log_unhandled)
     stopping = _stop_signal()
-    running = [asyncio.create_task(task(), name=f"task {index}") for index, task in enumerate(tasks)]
-    watching = asyncio.create_task(_tell_health(health, services, ready))
     await server.start()
     _log.info("listening", extra={"port": port})
     stopped = asyncio.create_task(stopping.wait())
-    ended, _ = await asyncio.wait((stopped, *running, watching), return_when=asyncio.FIRST_COMPLETED)
+    running = [asyncio.create_task(task(), name=_name(task)) for task in tasks]
+    running.append(asyncio.create_task(_tell_health(health, services, ready), name="health"))
+    ended, _ = await asyncio.wait((stopped, *running), return_when=asyncio.FIRST_COMPLETED)
     failed = [task for task in ended if task is not stopped]
     for task in failed:
         _log.error("task ended", exc_info=task.exception(), extra={"task": task.get_name()})
-    await _drain(server, health, guard, (stopped, watching, *running), closing)
+    await _drain(server, health, guard, (stopped, *running), closing)
     if failed:
         raise SystemExit(1)
 
@@ -96,6 +99,15 @@ def _stop_signal() -> asyncio.Event:
     return stopping
 
 
+def _name(task: Task) -> str:
+    return getattr(task, "__qualname__", "task")
+
+
+def _log_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs what nobody awaited. The loop's own handler would print the exception's text."""
+    _log.error(str(context.get("message")).partition("\n")[0], exc_info=context.get("exception"))
+
+
 async def _tell_health(
     health: HealthServicer, services: Sequence[str], ready: Callable[[], Awaitable[bool]] | None
 ) -> None:
@@ -103,7 +115,8 @@ async def _tell_health(
     told: bool | None = None
     while True:
         try:
-            is_ready = ready is None or await ready()
+            async with asyncio.timeout(_ANSWER):
+                is_ready = ready is None or await ready()
         except Exception as error:  # noqa: BLE001 - who can't say that it is ready is not
             is_ready = False
             _log.log(logging.DEBUG if told is False else logging.WARNING, "not ready", exc_info=error)
@@ -113,7 +126,7 @@ async def _tell_health(
             status = health_pb2.HealthCheckResponse.SERVING if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
             for name in ("", *services):
                 await health.set(name, status)
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(4 * _LOOK if is_ready else _LOOK)
 
 
 async def _drain(

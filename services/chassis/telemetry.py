@@ -3,11 +3,13 @@
 import logging
 import re
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import grpc
 import orjson
@@ -49,20 +51,26 @@ def _export(name: str, endpoint: str) -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     resource = Resource.create({"service.name": name, "service.namespace": "touchstone"})
-    tracing = TracerProvider(resource=resource)
+    tracing = TracerProvider(resource=resource, shutdown_on_exit=False)
     tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
     trace.set_tracer_provider(tracing)
     reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint))
-    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader]))
+    metrics.set_meter_provider(MeterProvider(resource=resource, metric_readers=[reader], shutdown_on_exit=False))
     _tracer = trace.get_tracer("touchstone")
 
 
 def shutdown() -> None:
-    """Sends what is still to be sent; blocks, for some seconds at most."""
-    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
-        stop = getattr(provider, "shutdown", None)
-        if stop is not None and _tracer is not None:
-            stop()
+    """Sends what is still to be sent; blocks, for five seconds at most."""
+    if _tracer is None:
+        return
+    providers: tuple[Any, ...] = (trace.get_tracer_provider(), metrics.get_meter_provider())
+    # Threads of their own: a collector that is away must not keep the process from ending.
+    threads = [threading.Thread(target=provider.shutdown, daemon=True) for provider in providers]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 5
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 def counter(name: str, description: str) -> metrics.Counter:

@@ -82,7 +82,10 @@ class _Verified(NamedTuple):
 
 
 class Verifier:
-    """Verifies tokens against the keys of a JWKS file, which may change while the process runs."""
+    """Verifies tokens against the keys of a JWKS file, which is read again when a key is not among those known.
+
+    Raises ValueError when it is made with a file that is no JWKS.
+    """
 
     def __init__(self, jwks_file: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._jwks_file = jwks_file
@@ -90,6 +93,7 @@ class Verifier:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._read_version: tuple[int, int] | None = None
         self._verified: dict[bytes, _Verified] = {}
+        self._read_keys()
 
     def verify(self, token: str) -> Caller:
         """Who holds the token. Raises UnauthenticatedError, which says whether it is unusable or has expired."""
@@ -142,12 +146,12 @@ class Verifier:
         version = (seen.st_mtime_ns, seen.st_ino)
         if version == self._read_version:
             return
-        published = json.loads(self._jwks_file.read_bytes())["keys"]
-        self._keys = {
-            entry["kid"]: jwt.PyJWK(entry, _ALGORITHM)
-            for entry in published
-            if entry.get("crv") == "P-256" and entry.get("kid")
-        }
+        try:
+            published = json.loads(self._jwks_file.read_bytes())["keys"]
+            usable = [entry for entry in published if entry.get("crv") == "P-256" and entry.get("kid")]
+            self._keys = {entry["kid"]: jwt.PyJWK(entry, _ALGORITHM) for entry in usable}
+        except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWKError) as error:
+            raise ValueError(f"{self._jwks_file.name} is no JWKS") from error
         self._read_version = version
 
 
