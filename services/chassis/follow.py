@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -138,7 +138,7 @@ class Follower:
         self,
         *,
         engine: AsyncEngine,
-        subscriptions: Sequence[Subscription[Message]],
+        subscriptions: Sequence[Subscription[Any]],
         on_published: Callable[[int, int, Sequence[bytes]], None],
     ) -> None:
         self._engine = engine
@@ -160,7 +160,7 @@ class Follower:
             for name, partition in self.followed:
                 group.create_task(self._follow(self._subscriptions[name], partition))
 
-    async def _follow(self, subscription: Subscription[Message], partition: int) -> None:
+    async def _follow(self, subscription: Subscription[Any], partition: int) -> None:
         delay = _FIRST_DELAY
         while True:
             try:
@@ -180,7 +180,7 @@ class Follower:
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
-    async def _applied_batches(self, subscription: Subscription[Message], partition: int) -> AsyncIterator[int]:
+    async def _applied_batches(self, subscription: Subscription[Any], partition: int) -> AsyncIterator[int]:
         """Streams from the checkpoint on and applies what comes; yields each position applied."""
         async with self._engine.connect() as connection:
             row = (
@@ -206,7 +206,7 @@ class Follower:
         finally:
             call.cancel()
 
-    async def _apply(self, subscription: Subscription[Message], batch: log_pb2.LogBatch) -> None:
+    async def _apply(self, subscription: Subscription[Any], batch: log_pb2.LogBatch) -> None:
         """Applies a batch; one that fails for its content is halved until the entry at fault stands alone."""
         ranges = [(0, len(batch.entries))]
         while ranges:
@@ -227,7 +227,7 @@ class Follower:
                 _applied.add(stop - start, {"log": subscription.log})
 
     async def _apply_range(
-        self, subscription: Subscription[Message], batch: log_pb2.LogBatch, start: int, stop: int
+        self, subscription: Subscription[Any], batch: log_pb2.LogBatch, start: int, stop: int
     ) -> None:
         parse, first = subscription.message_type.FromString, batch.after_position + 1
         entries = [Entry(first + index, parse(batch.entries[index])) for index in range(start, stop)]
@@ -254,7 +254,7 @@ class Follower:
         )
 
     async def _park(
-        self, subscription: Subscription[Message], batch: log_pb2.LogBatch, index: int, error: Exception
+        self, subscription: Subscription[Any], batch: log_pb2.LogBatch, index: int, error: Exception
     ) -> None:
         position = batch.after_position + 1 + index
         async with self._engine.begin() as connection:
@@ -299,7 +299,7 @@ class Follower:
                     failed += 1
         return applied, failed
 
-    async def _replay(self, subscription: Subscription[Message], partition: int, position: int, payload: bytes) -> None:
+    async def _replay(self, subscription: Subscription[Any], partition: int, position: int, payload: bytes) -> None:
         entry = Entry(position, subscription.message_type.FromString(payload))
         async with self._turns[partition]:
             async with self._engine.begin() as connection:

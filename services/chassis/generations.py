@@ -5,8 +5,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from google.protobuf.message import Message
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -72,7 +72,7 @@ class FollowingService:
         name: str,
         database_url: str,
         migrations: Path,
-        subscriptions: Sequence[Subscription[Message]],
+        subscriptions: Sequence[Subscription[Any]],
         wakeups: Wakeups,
     ) -> None:
         self._name = name
