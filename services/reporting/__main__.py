@@ -1,0 +1,82 @@
+"""The reporting service: wires what it is made of, and serves."""
+
+from pathlib import Path
+
+import grpc
+from touchstone.attribution.v1 import credit_pb2, credit_service_pb2
+from touchstone.ingest.v1 import event_pb2, event_service_pb2
+from touchstone.mesh.v1 import maintenance_service_pb2, maintenance_service_pb2_grpc
+from touchstone.reporting.v1 import report_service_pb2, report_service_pb2_grpc
+
+from services.chassis.channels import open_channel
+from services.chassis.follow import Subscription
+from services.chassis.generations import FollowingService
+from services.chassis.maintenance import MaintenanceServicer
+from services.chassis.server import run, serve
+from services.chassis.settings import ServiceSettings, load
+from services.chassis.tokens import read_token
+from services.chassis.wakeups import Wakeups
+from services.reporting import follower
+from services.reporting.servicer import ReportServicer
+from services.reporting.sources import Sources
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+_CREDITS = credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"]
+
+
+async def main() -> None:
+    """Serves until it is told to stop."""
+    settings = load(ServiceSettings)
+    token = read_token(settings.service_token_file)
+    ingest = open_channel(settings.ingest_address, token=token)
+    attribution = open_channel(settings.attribution_address, token=token)
+    wakeups = Wakeups(settings.redis_url)
+    service = FollowingService(
+        name="reporting",
+        database_url=settings.database_url,
+        migrations=_MIGRATIONS,
+        subscriptions=[
+            Subscription(
+                log="events",
+                channel=ingest,
+                method=f"/{_EVENTS.full_name}/FollowEvents",
+                message_type=event_pb2.LoggedEvent,
+                apply=follower.apply_events,
+            ),
+            Subscription(
+                log="credits",
+                channel=attribution,
+                method=f"/{_CREDITS.full_name}/FollowCredits",
+                message_type=credit_pb2.OrderCredits,
+                apply=follower.apply_credits,
+            ),
+        ],
+        wakeups=wakeups,
+    )
+
+    def register(server: grpc.aio.Server) -> None:
+        reports = ReportServicer(service.serving, Sources(ingest).parked)
+        report_service_pb2_grpc.add_ReportServiceServicer_to_server(reports, server)
+        maintenance_service_pb2_grpc.add_MaintenanceServiceServicer_to_server(MaintenanceServicer(service), server)
+
+    async def follow() -> None:
+        await service.start()
+        await service.run()
+
+    await serve(
+        name="reporting",
+        settings=settings,
+        register=register,
+        services=[
+            report_service_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
+            maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"].full_name,
+        ],
+        tasks=[follow],
+        ready=service.ready,
+        closing=[service.close, wakeups.close, ingest.close, attribution.close],
+    )
+
+
+if __name__ == "__main__":
+    run(main())

@@ -1,0 +1,74 @@
+"""Answers to requests, each read in one moment: nothing in them can disagree."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.chassis import follow
+from services.kernel.partitions import proposed_partition
+from services.reporting.domain.figures import AsOf, Report, Row
+from services.reporting.domain.periods import Period
+from services.reporting.domain.reports import Plan
+from services.reporting.domain.statement import WholeStatement, compose
+from services.reporting.domain.tenants import Tenant
+from services.reporting.store import reports, statements, tenants
+
+
+@asynccontextmanager
+async def moment(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection whose statements all see the same moment."""
+    async with engine.connect() as connection:
+        yield await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+async def read_tenant(connection: AsyncConnection, tenant_id: str) -> Tenant:
+    """The tenant; one of whom nothing was told yet has the defaults."""
+    known = await tenants.read(connection, [tenant_id])
+    return known.get(tenant_id) or Tenant(tenant_id=tenant_id, partition=proposed_partition(tenant_id))
+
+
+async def report(engine: AsyncEngine, tenant_id: str, plan: Plan, model: str, *, offset: int, limit: int) -> Report:
+    """Computes a report; raises `InvalidArgumentError` for a model that is not active."""
+    async with moment(engine) as connection:
+        tenant = await read_tenant(connection, tenant_id)
+        tenant.model_version(model)
+        shown = plan.currencies(tenant.currency_code)
+        scope = reports.Scope(tenant_id=tenant_id, model=model, currencies=shown)
+        rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)
+        return Report(
+            tenant=tenant,
+            rows=rows,
+            total_size=total_size,
+            totals=await _totals(connection, plan, tenant, model),
+            others=await statements.read_other_currencies(connection, tenant_id, plan.period, shown),
+            as_of=await _as_of(connection, tenant.partition),
+        )
+
+
+async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Row | None:
+    currency = plan.total_currency(tenant.currency_code)
+    if currency is None:
+        return None
+    scope = reports.Scope(tenant_id=tenant.tenant_id, model=model, currencies=(currency,))
+    return await reports.read_totals(connection, plan, scope)
+
+
+async def _as_of(connection: AsyncConnection, partition: int) -> AsOf:
+    applied = await follow.applied(connection, partition)
+    events, credits_ = applied.get("events"), applied.get("credits")
+    return AsOf(
+        partition=partition,
+        event_position=events.position if events else 0,
+        credit_position=credits_.position if credits_ else 0,
+        apply_time=max((followed.apply_time for followed in applied.values()), default=None),
+    )
+
+
+async def statement(engine: AsyncEngine, tenant_id: str, period: Period, model: str) -> WholeStatement:
+    """The statement, and those of other currencies; raises `InvalidArgumentError` for a model that is not active."""
+    async with moment(engine) as connection:
+        tenant = await read_tenant(connection, tenant_id)
+        tenant.model_version(model)
+        parts = await statements.read_parts(connection, tenant_id, model, period)
+    return compose(parts, tenant)

@@ -1,0 +1,112 @@
+"""What a fact adds to the rollups: the only place where orders become sums."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from services.reporting.domain.cells import Cell, CreditCell, Measures, Outcome, OutcomeCell, ProductCell, StoreCell
+from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
+from services.reporting.domain.periods import day_of
+
+
+def contributions(fact: OrderFact, zone: ZoneInfo) -> dict[Cell, Measures]:
+    """The cells that an order is part of, and what it adds to each; `zone` is the tenant's, which dates it.
+
+    An order without a time is in none. What a model attributes may be a part of the amount only; the rest is
+    unattributed, but the order counts once, as attributed.
+    """
+    if fact.order_seconds is None:
+        return {}
+    tenant_id, currency = fact.tenant_id, fact.currency_code
+    day = day_of(fact.order_seconds, zone)
+    order = (1, fact.gross_micros, fact.net_micros)
+    reason = fact.excluded_reason
+    cells: dict[Cell, Measures] = {StoreCell(tenant_id, day, currency, not reason): order}
+    if reason:
+        cells[OutcomeCell(tenant_id, "", day, currency, Outcome.EXCLUDED, reason, "")] = order
+        return cells
+    products = _by_sku(fact.lines)
+    for sku, measures in products.items():
+        cells[ProductCell(tenant_id, "", day, currency, sku)] = measures
+    for attribution in fact.attributions:
+        model = attribution.model
+        if not attribution.credits:
+            cells[OutcomeCell(tenant_id, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = order
+            continue
+        _add_credits(cells, fact, attribution, day)
+        for sku, measures in products.items():
+            cells[ProductCell(tenant_id, model, day, currency, sku)] = measures
+    return cells
+
+
+def _add_credits(cells: dict[Cell, Measures], fact: OrderFact, attribution: Attribution, day: date) -> None:
+    tenant_id, currency, (model, tier, credits_) = fact.tenant_id, fact.currency_code, attribution
+    earned = _by_contact(credits_)
+    contacts = tuple(sorted(earned))
+    contact_set = name_of_set(contacts)
+    gross = net = 0
+    for place, contact in enumerate(contacts):
+        contact_gross, contact_net = earned[contact]
+        cell = CreditCell(tenant_id, model, day, currency, tier, contact_set, place, *contact)
+        cells[cell] = (1, contact_gross, contact_net)
+        gross += contact_gross
+        net += contact_net
+    cells[OutcomeCell(tenant_id, model, day, currency, Outcome.ATTRIBUTED, "", tier)] = (1, gross, net)
+    if gross != fact.gross_micros or net != fact.net_micros:
+        rest = (0, fact.gross_micros - gross, fact.net_micros - net)
+        cells[OutcomeCell(tenant_id, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = rest
+
+
+def _by_contact(credits_: tuple[Credit, ...]) -> dict[Contact, tuple[int, int]]:
+    if len(credits_) == 1:
+        return {credits_[0].contact: credits_[0][1:]}
+    earned: dict[Contact, tuple[int, int]] = {}
+    for contact, gross, net in credits_:
+        before = earned.get(contact, (0, 0))
+        earned[contact] = (before[0] + gross, before[1] + net)
+    return earned
+
+
+def _by_sku(lines: tuple[Line, ...]) -> dict[str, Measures]:
+    products: dict[str, Measures] = {}
+    for sku, units, refunded_units, gross, net in lines:
+        before = products.get(sku)
+        measures = (units, refunded_units, gross, net)
+        products[sku] = _added(before, measures) if before else measures
+    return products
+
+
+@lru_cache(maxsize=65_536)
+def name_of_set(contacts: tuple[Contact, ...]) -> str:
+    """A short name for some kinds of contacts, given in sequence: the same for the same kinds, in every process."""
+    return hashlib.sha256(json.dumps(contacts, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+def differences(
+    changes: Iterable[tuple[OrderFact | None, OrderFact]], zones: Mapping[str, ZoneInfo]
+) -> dict[Cell, Measures]:
+    """What replacing facts by newer ones adds to the rollups; cells that stay as they are are left out.
+
+    Each change is a fact as it was, None when it is new, and as it is; `zones` are the tenants'.
+    """
+    sums: dict[Cell, Measures] = {}
+    for old, new in changes:
+        zone = zones[new.tenant_id]
+        add(sums, contributions(new, zone))
+        if old is not None:
+            add(sums, {cell: tuple(-measure for measure in was) for cell, was in contributions(old, zone).items()})
+    return {cell: measures for cell, measures in sums.items() if any(measures)}
+
+
+def add(sums: dict[Cell, Measures], more: Mapping[Cell, Measures]) -> None:
+    """Adds to sums, in place."""
+    for cell, measures in more.items():
+        before = sums.get(cell)
+        sums[cell] = _added(before, measures) if before else measures
+
+
+def _added(left: Measures, right: Measures) -> Measures:
+    return tuple(map(int.__add__, left, right))

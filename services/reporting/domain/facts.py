@@ -1,0 +1,58 @@
+"""Facts: an order as it now is, with what every model says of it."""
+
+from typing import NamedTuple
+
+
+class Contact(NamedTuple):
+    """What the touches of a report are told apart by; a touch without a value for one has an empty one."""
+
+    channel: str
+    touchpoint: str
+    bot: str
+    agent: str
+    campaign: str
+
+
+class Credit(NamedTuple):
+    """A part of an order that a touch earned, in millionths of the order's currency."""
+
+    contact: Contact
+    gross_micros: int
+    net_micros: int
+
+
+class Attribution(NamedTuple):
+    """What one model says of an order. Without credits it is not attributed, and `tier` is empty."""
+
+    model: str
+    tier: str
+    credits: tuple[Credit, ...]
+
+
+class Line(NamedTuple):
+    """A product in an order; amounts are after discount and without tax."""
+
+    sku: str
+    units: int
+    refunded_units: int
+    gross_micros: int
+    net_micros: int
+
+
+class OrderFact(NamedTuple):
+    """An order, of one tenant; `excluded_reason` is empty when it counts as sold.
+
+    `order_seconds` is when it was placed, in whole seconds of Unix time. None while only notices were told of it: such
+    an order belongs to no period.
+    """
+
+    tenant_id: str
+    source: str
+    order_id: str
+    order_seconds: int | None
+    currency_code: str
+    gross_micros: int
+    net_micros: int
+    excluded_reason: str
+    lines: tuple[Line, ...]
+    attributions: tuple[Attribution, ...]

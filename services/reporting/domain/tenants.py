@@ -1,0 +1,43 @@
+"""What a tenant's settings and models mean to figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+from services.kernel.failures import InvalidArgumentError
+
+DEFAULT_MODEL = "conversations"
+"""The model of a request that names none."""
+
+DEFAULT_MODELS: Mapping[str, int] = {DEFAULT_MODEL: 1}
+"""The versions of the models that hold before a tenant has chosen any."""
+
+UTC = "UTC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A tenant as figures see it. Before any settings: days in UTC, no reporting currency, the default models.
+
+    The positions are those in the event log that the settings and the models come from.
+    """
+
+    tenant_id: str
+    partition: int
+    time_zone: str = UTC
+    currency_code: str = ""
+    settings_position: int = 0
+    models: Mapping[str, int] = field(default_factory=lambda: DEFAULT_MODELS)
+    models_position: int = 0
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose days are counted."""
+        return ZoneInfo(self.time_zone)
+
+    def model_version(self, model: str) -> int:
+        """The version of an active model; raises `InvalidArgumentError` naming `model` for another one."""
+        if model not in self.models:
+            there_are = ", ".join(sorted(self.models)) or "none"
+            raise InvalidArgumentError.of("model", f"there is no active model {model!r}; there are: {there_are}")
+        return self.models[model]

@@ -1,0 +1,51 @@
+"""Counts a tenant's rollups anew from the facts: to replace them, or to compare them."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reporting import wire
+from services.reporting.domain.cells import Cell, Measures
+from services.reporting.domain.contributions import add, differences
+from services.reporting.domain.tenants import Tenant
+from services.reporting.store import facts, rollups
+
+
+class Progress(NamedTuple):
+    """How far a comparison is: facts counted, facts to count, and cells found to differ, which the last one tells."""
+
+    checked: int
+    total: int
+    different_cells: int
+
+
+async def recount(connection: AsyncConnection, tenant: Tenant) -> None:
+    """Sums a tenant's rollups anew, in the caller's transaction."""
+    await rollups.clear(connection, tenant.tenant_id)
+    async for chunk in facts.read_all(connection, tenant.tenant_id):
+        await rollups.add(connection, _summed(chunk, tenant))
+
+
+async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[Progress]:
+    """Compares a tenant's rollups with what its facts come to; the connection must see one moment.
+
+    The last progress, and no other, has checked = total and the number of differing cells.
+    """
+    total, checked = await facts.count(connection, tenant.tenant_id), 0
+    expected: dict[Cell, Measures] = {}
+    async for chunk in facts.read_all(connection, tenant.tenant_id):
+        add(expected, _summed(chunk, tenant))
+        checked += len(chunk)
+        if checked < total:
+            yield Progress(checked, total, 0)
+    different = 0
+    async for cell, measures in rollups.read(connection, tenant.tenant_id):
+        different += expected.pop(cell, None) != measures
+    missing = sum(1 for measures in expected.values() if any(measures))
+    yield Progress(checked, total, different + missing)
+
+
+def _summed(chunk: list[facts.StoredFact], tenant: Tenant) -> dict[Cell, Measures]:
+    changes = ((None, wire.stored_fact_of(fact.payload)) for fact in chunk)
+    return differences(changes, {tenant.tenant_id: tenant.zone})

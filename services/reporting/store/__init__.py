@@ -1,0 +1,1 @@
+"""The SQL of facts, rollups and figures."""

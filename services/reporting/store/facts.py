@@ -1,0 +1,85 @@
+"""The facts: each order as the credit log last told of it, whole."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import LargeBinary, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reporting.store.arrays import array_literal
+
+
+class StoredFact(NamedTuple):
+    """An order's entry of the credit log, serialised, and where it stands there."""
+
+    tenant_id: str
+    source: str
+    order_id: str
+    credit_position: int
+    payload: bytes
+
+
+# The known fact is looked up row by row, by its key: a join might be planned while the table is empty and kept.
+_REPLACE = text(
+    """WITH told AS (
+           SELECT * FROM unnest(
+               CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:order_ids AS text[]),
+               CAST(:positions AS bigint[]), :payloads
+           ) AS told (tenant_id, source, order_id, credit_position, payload)),
+       replaced AS (
+           INSERT INTO order_fact (tenant_id, source, order_id, credit_position, payload)
+           SELECT tenant_id, source, order_id, credit_position, payload FROM told
+           ON CONFLICT (tenant_id, source, order_id) DO UPDATE
+           SET credit_position = excluded.credit_position, payload = excluded.payload
+           WHERE order_fact.credit_position < excluded.credit_position)
+       SELECT known.tenant_id, known.source, known.order_id, known.credit_position, known.payload
+       FROM told CROSS JOIN LATERAL (
+           SELECT * FROM order_fact
+           WHERE tenant_id = told.tenant_id AND source = told.source AND order_id = told.order_id LIMIT 1) AS known"""
+).bindparams(bindparam("payloads", type_=ARRAY(LargeBinary)))
+
+_COUNT = text("SELECT count(*) FROM order_fact WHERE tenant_id = :tenant_id")
+
+_READ_AFTER = text(
+    """SELECT tenant_id, source, order_id, credit_position, payload FROM order_fact
+       WHERE tenant_id = :tenant_id AND (source, order_id) > (:source, :order_id)
+       ORDER BY source, order_id LIMIT :count"""
+)
+
+_CHUNK = 1_000
+
+
+async def replace(connection: AsyncConnection, facts: Sequence[StoredFact]) -> list[StoredFact]:
+    """Stores facts, one an order, in the place of older ones; answers those that were stored before.
+
+    A fact that stands no later in the log than the stored one changes nothing.
+    """
+    parameters = {
+        "tenant_ids": array_literal(str, [fact.tenant_id for fact in facts]),
+        "sources": array_literal(str, [fact.source for fact in facts]),
+        "order_ids": array_literal(str, [fact.order_id for fact in facts]),
+        "positions": array_literal(int, [fact.credit_position for fact in facts]),
+        "payloads": [fact.payload for fact in facts],
+    }
+    return [StoredFact(*row) for row in (await connection.execute(_REPLACE, parameters)).all()]
+
+
+async def count(connection: AsyncConnection, tenant_id: str) -> int:
+    """How many orders of a tenant there are."""
+    return int((await connection.execute(_COUNT, {"tenant_id": tenant_id})).scalar_one())
+
+
+async def read_all(connection: AsyncConnection, tenant_id: str) -> AsyncIterator[list[StoredFact]]:
+    """Every fact of a tenant, by source and order, in chunks."""
+    source = order_id = ""
+    while True:
+        rows = await connection.execute(
+            _READ_AFTER, {"tenant_id": tenant_id, "source": source, "order_id": order_id, "count": _CHUNK}
+        )
+        chunk = [StoredFact(*row) for row in rows.all()]
+        if chunk:
+            yield chunk
+        if len(chunk) < _CHUNK:
+            return
+        source, order_id = chunk[-1].source, chunk[-1].order_id

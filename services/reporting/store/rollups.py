@@ -1,0 +1,72 @@
+"""The rollups: sums are added to their cells, and cells are read back to be verified."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy import TextClause, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.reporting.domain.cells import MEASURES, Cell, Measures
+from services.reporting.store.arrays import array_literal, array_type
+from services.reporting.store.tables import CELLS
+
+_CELLS_AT_ONCE = 5_000
+
+
+def _add_statement(family: type[Cell]) -> TextClause:
+    """Adds sums to the cells of a family; those that don't exist yet begin with them."""
+    table, keys, measures = CELLS[family], family._fields, MEASURES[family]
+    name, identity = table.name, (column.name for column in table.primary_key)
+    kinds = [*family.__annotations__.values(), *(int for _ in measures)]
+    arrays = [f"CAST(:{column} AS {array_type(kind)})" for column, kind in zip((*keys, *measures), kinds, strict=True)]
+    return text(
+        f"""INSERT INTO {name} ({", ".join((*keys, *measures))}) SELECT * FROM unnest({", ".join(arrays)})
+            ON CONFLICT ({", ".join(identity)}) DO UPDATE
+            SET {", ".join(f"{measure} = {name}.{measure} + excluded.{measure}" for measure in measures)}"""
+    )
+
+
+_ADD = {family: _add_statement(family) for family in MEASURES}
+
+_CLEAR = {family: text(f"DELETE FROM {CELLS[family].name} WHERE tenant_id = :tenant_id") for family in MEASURES}
+
+
+async def add(connection: AsyncConnection, sums: Mapping[Cell, Measures]) -> None:
+    """Adds sums to the rollups, in the sequence of the keys: transactions that meet in a cell meet in that sequence.
+
+    A cell that comes to nothing stays, all zero, and is read as absent.
+    """
+    families: dict[type[Cell], list[Cell]] = defaultdict(list)
+    for cell in sums:
+        families[type(cell)].append(cell)
+    for family, statement in _ADD.items():
+        cells = sorted(families.get(family, ()))
+        for start in range(0, len(cells), _CELLS_AT_ONCE):
+            await connection.execute(statement, _columns(family, cells[start : start + _CELLS_AT_ONCE], sums))
+
+
+def _columns(family: type[Cell], cells: list[Cell], sums: Mapping[Cell, Measures]) -> dict[str, Any]:
+    columns = {
+        name: array_literal(kind, values)
+        for (name, kind), values in zip(family.__annotations__.items(), zip(*cells, strict=True), strict=True)
+    }
+    measures = zip(*(sums[cell] for cell in cells), strict=True)
+    columns.update({name: array_literal(int, values) for name, values in zip(MEASURES[family], measures, strict=True)})
+    return columns
+
+
+async def clear(connection: AsyncConnection, tenant_id: str) -> None:
+    """Empties a tenant's rollups."""
+    for statement in _CLEAR.values():
+        await connection.execute(statement, {"tenant_id": tenant_id})
+
+
+async def read(connection: AsyncConnection, tenant_id: str) -> AsyncIterator[tuple[Cell, Measures]]:
+    """Every cell of a tenant that is not all zero."""
+    for family, table in CELLS.items():
+        rows = await connection.stream(select(table).where(table.c.tenant_id == tenant_id))
+        keys = len(family._fields)
+        async for row in rows:
+            if any(row[keys:]):
+                yield family(*row[:keys]), tuple(row[keys:])

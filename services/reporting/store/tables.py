@@ -1,0 +1,33 @@
+"""The tables of the rollups, one a family of cells: their columns are the keys' fields and the measures."""
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, MetaData, Table, Text
+from sqlalchemy.types import TypeEngine
+
+from services.reporting.domain.cells import MEASURES, Cell, CreditCell, OutcomeCell, ProductCell, StoreCell
+from services.reporting.domain.facts import Contact
+
+_TYPES: dict[type, type[TypeEngine[Any]]] = {str: Text, int: BigInteger, date: Date, bool: Boolean}
+
+_NAMES: dict[type[Cell], str] = {
+    StoreCell: "store_cell",
+    ProductCell: "product_cell",
+    OutcomeCell: "outcome_cell",
+    CreditCell: "credit_cell",
+}
+
+_FOLLOWING = frozenset(Contact._fields)
+"""Fields that follow from the rest of the key: a few long values would not fit into an index."""
+
+
+def _table(family: type[Cell]) -> Table:
+    keys = [
+        Column(name, _TYPES[kind], primary_key=name not in _FOLLOWING) for name, kind in family.__annotations__.items()
+    ]
+    return Table(_NAMES[family], MetaData(), *keys, *(Column(name, BigInteger) for name in MEASURES[family]))
+
+
+CELLS: dict[type[Cell], Table] = {family: _table(family) for family in MEASURES}
+"""The table of each family."""

@@ -1,0 +1,248 @@
+"""Protobuf to domain and back."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from touchstone.attribution.v1 import credit_pb2
+from touchstone.ingest.v1 import interaction_pb2, model_pb2, settings_pb2
+from touchstone.reporting.v1 import report_pb2, report_service_pb2, statement_pb2
+from touchstone.type.v1 import money_pb2
+
+from services.reporting.domain import reports
+from services.reporting.domain.catalogue import CURRENCY, Metric, Quotient, Unit
+from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
+from services.reporting.domain.figures import AsOf, Report, Row, value
+from services.reporting.domain.periods import Comparison, Period
+from services.reporting.domain.statement import Amounts, Statement, WholeStatement
+from services.reporting.domain.tenants import UTC, Tenant
+
+# A number that is not here is newer than this code: its entry is parked until it is known.
+_CHANNELS = {number: name for name, number in interaction_pb2.Interaction.Channel.items() if number}
+_TIERS = {number: name if number else "" for name, number in credit_pb2.MatchBasis.Tier.items()}
+_REASONS = {number: name if number else "" for name, number in credit_pb2.Exclusion.Reason.items()}
+
+
+def payload_of(credits_: credit_pb2.OrderCredits) -> bytes:
+    """An order as it is stored."""
+    return credits_.SerializeToString(deterministic=True)
+
+
+def stored_fact_of(payload: bytes) -> OrderFact:
+    """A stored order as a fact."""
+    return fact_of(credit_pb2.OrderCredits.FromString(payload))
+
+
+def fact_of(credits_: credit_pb2.OrderCredits) -> OrderFact:
+    """An entry of the credit log as a fact."""
+    order = credits_.order
+    return OrderFact(
+        credits_.tenant_id,
+        order.source,
+        order.order_id,
+        order.order_time.seconds if order.HasField("order_time") else None,
+        order.currency_code,
+        order.gross_micros,
+        order.net_micros,
+        _REASONS[order.excluded_reason],
+        tuple(
+            [
+                Line(line.sku, line.quantity, line.refunded_quantity, line.gross_micros, line.net_micros)
+                for line in order.lines
+            ]
+        ),
+        tuple(
+            [
+                Attribution(said.model, _TIERS[said.matched_by], tuple([_credit(credit) for credit in said.credits]))
+                for said in credits_.attributions
+            ]
+        ),
+    )
+
+
+def _credit(credit: credit_pb2.Credit) -> Credit:
+    touch = credit.touch
+    contact = Contact(_CHANNELS[touch.channel], touch.touchpoint, touch.bot_name, touch.agent_id, touch.campaign)
+    return Credit(contact, credit.gross_micros, credit.net_micros)
+
+
+def settings_of(settings: settings_pb2.TenantSettings) -> tuple[str, str]:
+    """The zone and the reporting currency; raises `ZoneInfoNotFoundError` for a zone that this machine doesn't know."""
+    return ZoneInfo(settings.time_zone or UTC).key, settings.currency_code
+
+
+def models_of(models: model_pb2.ModelSet) -> dict[str, int]:
+    """The versions of the active models."""
+    return {model.name: model.version for model in models.models if model.active}
+
+
+def request_of(request: report_service_pb2.RunReportRequest) -> reports.Request:
+    """What is asked for."""
+    return reports.Request(
+        metrics=list(request.metrics),
+        dimensions=list(request.dimensions),
+        start_date=request.start_date,
+        end_date=request.end_date,
+        comparison=Comparison(request.compare_to),
+        filters=[reports.Filter(dimension=asked.dimension, values=tuple(asked.values)) for asked in request.filters],
+        order_by=[
+            reports.Order(
+                metric=order.metric if order.HasField("metric") else None,
+                dimension=order.dimension if order.HasField("dimension") else None,
+                descending=order.descending,
+            )
+            for order in request.order_by
+        ],
+    )
+
+
+def listed_by(request: report_service_pb2.RunReportRequest, tenant_id: str) -> bytes:
+    """All of a request, and whose it is, that decides which rows there are and in which sequence."""
+    asked = report_service_pb2.RunReportRequest()
+    asked.CopyFrom(request)
+    asked.ClearField("page_size")
+    asked.ClearField("page_token")
+    return tenant_id.encode() + b"\0" + asked.SerializeToString(deterministic=True)
+
+
+def metric_message(metric: Metric) -> report_pb2.Metric:
+    """A metric of the catalogue."""
+    quotient = metric.formula if isinstance(metric.formula, Quotient) else None
+    return report_pb2.Metric(
+        name=metric.name,
+        label=metric.label,
+        unit=report_pb2.Metric.Unit.ValueType(metric.unit),
+        description=metric.description,
+        numerator=quotient.numerator if quotient else "",
+        denominator=quotient.denominator if quotient else "",
+        dimensions=metric.dimensions,
+        depends_on_model=metric.depends_on_model,
+    )
+
+
+def report_message(
+    plan: reports.Plan, model: str, report: Report, parked_events: int
+) -> report_service_pb2.RunReportResponse:
+    """A report."""
+    tenant = report.tenant
+    total_currency = plan.total_currency(tenant.currency_code) or ""
+    response = report_service_pb2.RunReportResponse(
+        rows=[
+            _row_message(plan, row, dict(zip(plan.dimensions, row.dimensions, strict=True)), total_currency)
+            for row in report.rows
+        ],
+        totals=_row_message(plan, report.totals, {}, total_currency) if report.totals else None,
+        total_size=report.total_size,
+        metadata=_metadata_message(tenant, model, plan.period, report.others, parked_events),
+    )
+    if plan.compared:
+        response.metadata.compared_start_date = plan.compared.start.isoformat()
+        response.metadata.compared_end_date = plan.compared.end.isoformat()
+    _fill_as_of(response.metadata.as_of, report.as_of)
+    return response
+
+
+def _row_message(plan: reports.Plan, row: Row, dimensions: dict[str, str], total_currency: str) -> report_pb2.ReportRow:
+    currency = dimensions.get(CURRENCY, total_currency)
+    return report_pb2.ReportRow(
+        dimensions=dimensions,
+        metrics=_values(plan.metrics, row.sums, currency),
+        compared=_values(plan.metrics, row.compared, currency) if row.compared is not None else {},
+    )
+
+
+def _values(
+    metrics: Iterable[Metric], sums: Mapping[str, int], currency_code: str
+) -> dict[str, report_pb2.MetricValue]:
+    computed = ((metric, value(metric, sums)) for metric in metrics)
+    return {
+        metric.name: _value_message(metric.unit, figure, currency_code)
+        for metric, figure in computed
+        if figure is not None
+    }
+
+
+def _value_message(unit: Unit, figure: float, currency_code: str) -> report_pb2.MetricValue:
+    if unit is Unit.RATIO:
+        return report_pb2.MetricValue(ratio=figure)
+    if unit is Unit.MONEY:
+        return report_pb2.MetricValue(money=_money(currency_code, int(figure)))
+    return report_pb2.MetricValue(count=int(figure))
+
+
+def _metadata_message(
+    tenant: Tenant, model: str, period: Period, others: Iterable[tuple[str, Amounts]], parked_events: int
+) -> report_pb2.ReportMetadata:
+    return report_pb2.ReportMetadata(
+        time_zone=tenant.time_zone,
+        currency_code=tenant.currency_code,
+        start_date=period.start.isoformat(),
+        end_date=period.end.isoformat(),
+        model=model,
+        model_version=tenant.model_version(model),
+        unconverted=[
+            report_pb2.UnconvertedAmount(orders=amounts.orders, amount=_money(currency, amounts.gross_micros))
+            for currency, amounts in others
+        ],
+        parked_events=parked_events,
+    )
+
+
+def _fill_as_of(message: report_pb2.AsOf, as_of: AsOf) -> None:
+    message.partition = as_of.partition
+    message.event_position = as_of.event_position
+    message.credit_position = as_of.credit_position
+    if as_of.apply_time:
+        message.apply_time.FromDatetime(as_of.apply_time)
+
+
+def whole_statement_message(
+    whole: WholeStatement, model: str, period: Period, parked_events: int
+) -> statement_pb2.Statement:
+    """The statement in the reporting currency, with those of the other currencies.
+
+    It tells no log positions: the same orders give the same statement, byte for byte, however they came.
+    """
+    message = _statement_message(whole.ours)
+    message.parked_events = parked_events
+    message.unconverted.extend(_statement_message(other) for other in whole.others)
+    left_out = [(other.currency_code, other.store) for other in whole.others]
+    message.metadata.CopyFrom(_metadata_message(whole.tenant, model, period, left_out, parked_events))
+    return message
+
+
+def _statement_message(statement: Statement) -> statement_pb2.Statement:
+    currency = statement.currency_code
+    return statement_pb2.Statement(
+        store=statement_pb2.Bucket(**_amounts(currency, statement.store)),
+        attributed=statement_pb2.AttributedBucket(
+            **_amounts(currency, statement.attributed),
+            by_channel=[
+                statement_pb2.ChannelBucket(channel=name, **_amounts(currency, amounts))
+                for name, amounts in statement.by_channel
+            ],
+            by_tier=[
+                statement_pb2.TierBucket(tier=name, **_amounts(currency, amounts))
+                for name, amounts in statement.by_tier
+            ],
+        ),
+        unattributed=statement_pb2.Bucket(**_amounts(currency, statement.unattributed)),
+        excluded=[
+            statement_pb2.ExcludedBucket(reason=name, **_amounts(currency, amounts))
+            for name, amounts in statement.excluded
+        ],
+        difference=statement_pb2.Bucket(**_amounts(currency, statement.difference)),
+    )
+
+
+def _amounts(currency_code: str, amounts: Amounts) -> dict[str, Any]:
+    """The fields that all buckets have."""
+    return {
+        "orders": amounts.orders,
+        "amount": _money(currency_code, amounts.gross_micros),
+        "net": _money(currency_code, amounts.net_micros),
+    }
+
+
+def _money(currency_code: str, micros: int) -> money_pb2.Money:
+    return money_pb2.Money(currency_code=currency_code, micros=micros)
