@@ -1,0 +1,1 @@
+"""Attribution: which touches earned which part of which orders, and why."""

@@ -1,0 +1,1 @@
+"""Decisions about orders, touches and credit: pure functions of values."""

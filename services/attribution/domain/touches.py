@@ -1,0 +1,91 @@
+"""Touches: the moments in which somebody was reached, and which of them can earn anything at all."""
+
+import re
+from enum import IntEnum
+from typing import NamedTuple
+
+from services.kernel.identifiers import Identifier
+
+
+class Channel(IntEnum):
+    """What kind of assistance; numbered as in `touchstone.ingest.v1.Interaction.Channel`."""
+
+    CHAT = 1
+    FAQ = 2
+    NUDGE = 3
+    MESSAGING = 4
+    RECOMMENDATION = 5
+    PERSONALIZATION = 6
+    JOURNEY = 7
+
+
+class Action(IntEnum):
+    """What happened; numbered as in `touchstone.ingest.v1.Interaction.Action`."""
+
+    MESSAGE = 1
+    VIEW = 2
+    CLICK = 3
+    LINK_CLICK = 4
+    NOTIFICATION = 5
+
+
+class Answer(IntEnum):
+    """What was answered; numbered as in `touchstone.ingest.v1.Interaction.Answer`."""
+
+    UNSPECIFIED = 0
+    HELPFUL = 1
+    NOT_ANSWERED = 2
+    ESCALATED = 3
+
+
+class Touch(NamedTuple):
+    """A moment in which somebody was reached; `occur_time` in nanoseconds since 1970.
+
+    `identifiers` are those of its own event, its conversation's among them, and nothing known through links.
+    """
+
+    source: str
+    event_id: str
+    occur_time: int
+    channel: Channel
+    action: Action
+    answer: Answer
+    touchpoint: str
+    conversation_id: str
+    bot_name: str
+    agent_id: str
+    campaign: str
+    crawler: bool
+    identifiers: tuple[Identifier, ...]
+
+
+_CRAWLER = re.compile(
+    r"""
+    (?:google|bing|yandex|baidu|duckduck|petal|ahrefs|semrush|mj12|apple|amazon|dot|seznam|gpt|claude|ccbot|bytes|exa)
+    [a-z]*(?:bot|spider)\b
+    | \b(?:adsbot|mediapartners)-google | \bslurp\b | \bfacebookexternalhit\b | \btelegrambot\b | \btwitterbot\b
+    | \bslackbot\b | \bdiscordbot\b | \blinkedinbot\b | \bskypeuripreview\b | \bpingdom | \buptimerobot\b
+    | \bheadlesschrome\b | \blighthouse\b | \bcrawler\b | \bspider\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Programs that say so themselves. Nobody is taken for one on a guess: a shopper lost costs more than a robot kept."""
+
+_NEEDS_NO_ANSWER = frozenset({Channel.NUDGE, Channel.FAQ})
+
+
+def is_crawler(user_agent: str) -> bool:
+    """True when the user agent names a crawler or a link preview. An absent one is nobody's."""
+    return bool(user_agent) and _CRAWLER.search(user_agent) is not None
+
+
+def is_helpful(touch: Touch) -> bool:
+    """True when the assistant found a relevant answer. A click on a nudge or a FAQ needs none."""
+    if touch.answer is Answer.UNSPECIFIED:
+        return touch.action is Action.CLICK and touch.channel in _NEEDS_NO_ANSWER
+    return touch.answer is Answer.HELPFUL
+
+
+def touch_order(touch: Touch) -> tuple[int, str, str]:
+    """The total order of touches, by which all ties are broken."""
+    return touch.occur_time, touch.source, touch.event_id

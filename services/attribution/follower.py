@@ -1,0 +1,287 @@
+"""Follows the events and the people, keeps every order's credits right, and publishes those that changed."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from touchstone.attribution.v1 import credit_pb2
+from touchstone.identity.v1 import people_pb2
+from touchstone.ingest.v1 import event_pb2
+
+from services.attribution.domain.decide import decide, open_to_people
+from services.attribution.domain.orders import Told, fold, known_order
+from services.attribution.domain.rules import Rules
+from services.attribution.domain.snapshot import Snapshot, snapshot
+from services.attribution.store import orders, people, reopening, touches
+from services.attribution.store import rules as rules_store
+from services.attribution.store.cases import gather, micros
+from services.attribution.store.orders import OrderIdentifier, OrderKey, StoredOrder
+from services.attribution.wire import credits as credits_wire
+from services.attribution.wire import events as events_wire
+from services.attribution.wire import people as people_wire
+from services.attribution.wire import rules as rules_wire
+from services.chassis.follow import Entry
+
+_PAGE = 500
+"""Orders recomputed at once when a tenant's rules change."""
+
+_BY_ORDER = credit_pb2.Cause.Kind.ORDER
+_BY_TOUCH = credit_pb2.Cause.Kind.TOUCH
+_BY_PEOPLE = credit_pb2.Cause.Kind.PEOPLE
+_BY_SETTINGS = credit_pb2.Cause.Kind.SETTINGS
+
+
+class Cause(NamedTuple):
+    """What caused a recomputation, and its position in the log that told of it."""
+
+    kind: credit_pb2.Cause.Kind.ValueType
+    position: int
+
+
+class Reopened(NamedTuple):
+    """An order to be computed anew: as it was kept (None: it is new), what is now told of it, and why."""
+
+    key: OrderKey
+    kept: StoredOrder | None
+    before: tuple[Told, ...]
+    told: tuple[Told, ...]
+    cause: Cause
+
+
+class _Batch:
+    """What a batch of events tells, sorted by whom it concerns."""
+
+    def __init__(self, entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> None:
+        self.tenants: set[str] = set()
+        self.orders: dict[OrderKey, list[Told]] = {}
+        self.order_positions: dict[OrderKey, int] = {}
+        self.touches: list[touches.NewTouch] = []
+        self.touch_positions: dict[tuple[str, str, str], int] = {}
+        self.settings: dict[str, tuple[int, bytes]] = {}
+        self.models: dict[str, tuple[int, bytes]] = {}
+        for entry in entries:
+            self._add(entry.position, entry.message)
+
+    def _add(self, position: int, logged: event_pb2.LoggedEvent) -> None:
+        event, tenant_id = logged.event, logged.tenant_id
+        match event.WhichOneof("payload"):
+            case "order":
+                key = OrderKey(tenant_id, event.order.order_id, logged.source)
+                self.orders.setdefault(key, []).append(events_wire.told(event))
+                self.order_positions[key] = position
+            case "interaction":
+                touch = events_wire.touch(logged.source, event)
+                self.touches.append(
+                    touches.NewTouch(
+                        tenant_id=tenant_id,
+                        source=logged.source,
+                        event_id=event.event_id,
+                        occur_micros=micros(touch.occur_time),
+                        identifiers=touch.identifiers,
+                        event=event.SerializeToString(),
+                    )
+                )
+                self.touch_positions[tenant_id, logged.source, event.event_id] = position
+            case "settings":
+                self.settings[tenant_id] = (position, event.settings.SerializeToString(deterministic=True))
+            case "models":
+                self.models[tenant_id] = (position, event.models.SerializeToString(deterministic=True))
+            case _:
+                return
+        self.tenants.add(tenant_id)
+
+
+async def apply_events(
+    connection: AsyncConnection, _partition: int, entries: Sequence[Entry[event_pb2.LoggedEvent]]
+) -> Sequence[bytes]:
+    """Takes in orders, touches, settings and models; answers the orders whose credits changed, to be published."""
+    batch = _Batch(entries)
+    if not batch.tenants:
+        return []
+    rules, changed_rules = await _take_rules(connection, batch)
+    causes = {key: Cause(_BY_TOUCH, position) for key, position in (await _reached(connection, batch, rules)).items()}
+    causes.update({key: Cause(_BY_ORDER, position) for key, position in batch.order_positions.items()})
+    kept = {order.key: order for order in await orders.read_orders(connection, causes)}
+    reopened = [_reopened(key, kept.get(key), batch.orders.get(key, ()), cause) for key, cause in causes.items()]
+    published = await recompute(connection, reopened, rules)
+    for tenant_id, position in changed_rules.items():
+        published += await _recompute_all(connection, tenant_id, rules, Cause(_BY_SETTINGS, position))
+    return published
+
+
+async def apply_people(
+    connection: AsyncConnection, _partition: int, entries: Sequence[Entry[people_pb2.PeopleChange]]
+) -> Sequence[bytes]:
+    """Takes in who belongs together now; answers the orders whose credits changed, to be published.
+
+    A tie through people lasts as long as order and touch have a person in common, so it can change only for orders of
+    those persons whom an identifier left or joined, and for those whose own identifier did.
+    """
+    persons, hubs, positions = _merged(entries)
+    before = await people.read_standings(connection, positions)
+    after = {
+        named: people.Standing(
+            person_id=persons.get(named, before.get(named, _UNKNOWN).person_id),
+            hub=hubs.get(named, before.get(named, _UNKNOWN).hub),
+        )
+        for named in positions
+    }
+    changed = {named: standing for named, standing in after.items() if standing != before.get(named, _UNKNOWN)}
+    if not changed:
+        return []
+    await people.save_standings(connection, changed)
+    identifiers = [
+        reopening.ByIdentifier(*named, standing.hub != before.get(named, _UNKNOWN).hub, positions[named])
+        for named, standing in changed.items()
+    ]
+    concerned: dict[tuple[str, int], int] = {}
+    for (tenant_id, identifier), standing in changed.items():
+        for person_id in (before.get((tenant_id, identifier), _UNKNOWN).person_id, standing.person_id):
+            if person_id is not None:
+                position = max(concerned.get((tenant_id, person_id), 0), positions[tenant_id, identifier])
+                concerned[tenant_id, person_id] = position
+    found = await reopening.orders_by_people(
+        connection, identifiers, (reopening.ByPerson(*person, position) for person, position in concerned.items())
+    )
+    rules = await _rules(connection, {key.tenant_id for key in found})
+    reopened = [
+        _reopened(order.key, order, (), Cause(_BY_PEOPLE, found[order.key]))
+        for order in await orders.read_orders(connection, found)
+    ]
+    return await recompute(connection, reopened, rules)
+
+
+_UNKNOWN = people.Standing(None, hub=False)
+
+
+def _merged(
+    entries: Sequence[Entry[people_pb2.PeopleChange]],
+) -> tuple[dict[people.Named, int], dict[people.Named, bool], dict[people.Named, int]]:
+    """What the changes come to in the end: persons, hubs, and the last position that told of each identifier."""
+    persons: dict[people.Named, int] = {}
+    hubs: dict[people.Named, bool] = {}
+    positions: dict[people.Named, int] = {}
+    for entry in entries:
+        tenant_id = entry.message.tenant_id
+        for identifier, person_id in people_wire.memberships(entry.message).items():
+            persons[tenant_id, identifier] = person_id
+            positions[tenant_id, identifier] = entry.position
+        for identifier, hub in people_wire.hub_changes(entry.message).items():
+            hubs[tenant_id, identifier] = hub
+            positions[tenant_id, identifier] = entry.position
+    return persons, hubs, positions
+
+
+async def _rules(connection: AsyncConnection, tenant_ids: set[str]) -> dict[str, Rules]:
+    documents = await rules_store.read_rules(connection, tenant_ids)
+    return {tenant_id: rules_wire.rules(*document) for tenant_id, document in documents.items()}
+
+
+async def _take_rules(connection: AsyncConnection, batch: _Batch) -> tuple[dict[str, Rules], dict[str, int]]:
+    """The rules as they stand after the batch, and the tenants whose orders they decide otherwise than before."""
+    documents = await rules_store.read_rules(connection, batch.tenants)
+    rules = {tenant_id: rules_wire.rules(*document) for tenant_id, document in documents.items()}
+    told = {
+        tenant_id: rules_store.RuleDocuments(
+            settings=batch.settings.get(tenant_id, (0, documents[tenant_id].settings))[1],
+            models=batch.models.get(tenant_id, (0, documents[tenant_id].models))[1],
+        )
+        for tenant_id in batch.settings.keys() | batch.models.keys()
+    }
+    if not told:
+        return rules, {}
+    await rules_store.save_rules(connection, told)
+    now = {tenant_id: rules_wire.rules(*document) for tenant_id, document in told.items()}
+    changed = {
+        tenant_id: max(batch.settings.get(tenant_id, (0,))[0], batch.models.get(tenant_id, (0,))[0])
+        for tenant_id, rule in now.items()
+        if rule != rules[tenant_id]
+    }
+    return {**rules, **now}, changed
+
+
+async def _reached(connection: AsyncConnection, batch: _Batch, rules: Mapping[str, Rules]) -> dict[OrderKey, int]:
+    """Keeps the batch's touches; answers the orders that they may concern, each with the touch's position."""
+    if not batch.touches:
+        return {}
+    fresh = await touches.insert_touches(connection, batch.touches)
+    return await reopening.orders_by_touches(
+        connection,
+        [
+            reopening.ByTouch(
+                tenant_id=touch.tenant_id,
+                identifier=identifier,
+                from_micros=touch.occur_micros,
+                # One more: both times are rounded down.
+                through_micros=touch.occur_micros + micros(rules[touch.tenant_id].window) + 1,
+                position=batch.touch_positions[touch.tenant_id, touch.source, touch.event_id],
+            )
+            for touch in fresh
+            for identifier in touch.identifiers
+        ],
+    )
+
+
+def _reopened(key: OrderKey, kept: StoredOrder | None, told: Sequence[Told], cause: Cause) -> Reopened:
+    before = events_wire.told_again(kept.told) if kept else ()
+    return Reopened(key, kept, before, fold(before, told) if told else before, cause)
+
+
+async def _recompute_all(
+    connection: AsyncConnection, tenant_id: str, rules: Mapping[str, Rules], cause: Cause
+) -> list[bytes]:
+    """All of a tenant's orders, a page at a time."""
+    published: list[bytes] = []
+    after: OrderKey | None = None
+    while page := await orders.read_page(connection, tenant_id, after, _PAGE):
+        after = page[-1].key
+        published += await recompute(connection, [_reopened(order.key, order, (), cause) for order in page], rules)
+    return published
+
+
+async def recompute(
+    connection: AsyncConnection, reopened: Sequence[Reopened], rules: Mapping[str, Rules]
+) -> list[bytes]:
+    """Decides these orders anew, keeps what changed, and answers what is to be published of it."""
+    sales = [(one, sale) for one in reopened if (sale := _sale(one.key, one.told, rules)) is not None]
+    cases = await gather(connection, [(one.key.tenant_id, sale) for one, sale in sales], rules)
+    decided: dict[OrderKey, tuple[bytes, bool]] = {}
+    for (one, sale), case in zip(sales, cases, strict=True):
+        attributions = decide(sale, case.touches, rules[one.key.tenant_id], case.people)
+        message = credits_wire.order_credits(one.key.tenant_id, sale, attributions)
+        decided[one.key] = (message, open_to_people(sale, attributions))
+    changed = [
+        (one, now)
+        for one in reopened
+        if (now := StoredOrder(one.key, events_wire.stored(one.told), *decided.get(one.key, (None, False)))) != one.kept
+    ]
+    await orders.save_orders(connection, [now for _, now in changed])
+    await _move_identifiers(connection, [one for one, _ in changed])
+    return [
+        credits_wire.with_cause(now.credits, *one.cause)
+        for one, now in changed
+        if now.credits is not None and (one.kept is None or now.credits != one.kept.credits)
+    ]
+
+
+def _sale(key: OrderKey, told: Sequence[Told], rules: Mapping[str, Rules]) -> Snapshot | None:
+    known = known_order(told)
+    return known and snapshot(key.source, key.order_id, known, rules[key.tenant_id].counted)
+
+
+async def _move_identifiers(connection: AsyncConnection, changed: Sequence[Reopened]) -> None:
+    """Lets orders be found by the identifiers of their newest state, and no longer by those of an older one."""
+    gone: list[OrderIdentifier] = []
+    new: list[OrderIdentifier] = []
+    for one in changed:
+        before, now = _findable(one.key, one.before), _findable(one.key, one.told)
+        gone += before - now
+        new += now - before
+    await orders.replace_identifiers(connection, gone, new)
+
+
+def _findable(key: OrderKey, told: Sequence[Told]) -> set[OrderIdentifier]:
+    newest = next((one.state for one in told if one.state is not None), None)
+    if newest is None:
+        return set()
+    return {OrderIdentifier(key, identifier, micros(newest.order_time)) for identifier in newest.identifiers}

@@ -1,0 +1,145 @@
+"""Orders: what was told of each, its credits as last published, and how orders are found by identifiers."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kernel.identifiers import Identifier
+
+
+class OrderKey(NamedTuple):
+    """Names an order; two sources of a tenant may use the same id."""
+
+    tenant_id: str
+    order_id: str
+    source: str
+
+
+class StoredOrder(NamedTuple):
+    """An order as it is kept; no credits while only notices were told of it."""
+
+    key: OrderKey
+    told: bytes
+    credits: bytes | None
+    open_to_people: bool
+
+
+class OrderIdentifier(NamedTuple):
+    """An identifier of an order's newest state, by which the order is found."""
+
+    key: OrderKey
+    identifier: Identifier
+    order_micros: int
+
+
+_COLUMNS = "known.tenant_id, known.order_id, known.source, known.told, known.credits, known.open_to_people"
+
+_READ = text(
+    f"""SELECT {_COLUMNS}
+        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]))
+             AS asked (tenant_id, order_id, source)
+        JOIN known_order AS known USING (tenant_id, order_id, source)"""
+)
+
+_READ_PAGE = text(
+    f"""SELECT {_COLUMNS} FROM known_order AS known
+        WHERE known.tenant_id = :tenant_id AND (known.order_id, known.source) > (:order_id, :source)
+        ORDER BY known.order_id, known.source LIMIT :count"""
+)
+
+_READ_NAMED = text(
+    f"""SELECT {_COLUMNS} FROM known_order AS known
+        WHERE known.tenant_id = :tenant_id AND known.order_id = :order_id AND known.credits IS NOT NULL
+        ORDER BY known.source"""
+)
+
+_COUNT = text("SELECT count(*) FROM known_order WHERE tenant_id = :tenant_id AND credits IS NOT NULL")
+
+_SAVE = text(
+    """INSERT INTO known_order (tenant_id, order_id, source, told, credits, open_to_people)
+       SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]),
+                            CAST(:told AS bytea[]), CAST(:credits AS bytea[]), CAST(:open AS boolean[]))
+       ON CONFLICT (tenant_id, order_id, source) DO UPDATE
+       SET told = excluded.told, credits = excluded.credits, open_to_people = excluded.open_to_people"""
+)
+
+_IDENTIFIERS = """unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
+                         CAST(:order_micros AS bigint[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]))"""
+
+_INSERT_IDENTIFIERS = text(
+    f"""INSERT INTO order_identifier (tenant_id, kind, value, order_micros, order_id, source)
+        SELECT * FROM {_IDENTIFIERS} ON CONFLICT DO NOTHING"""
+)
+
+_DELETE_IDENTIFIERS = text(
+    f"""DELETE FROM order_identifier AS kept
+        USING {_IDENTIFIERS} AS gone (tenant_id, kind, value, order_micros, order_id, source)
+        WHERE kept.tenant_id = gone.tenant_id AND kept.kind = gone.kind AND kept.value = gone.value
+          AND kept.order_micros = gone.order_micros AND kept.order_id = gone.order_id AND kept.source = gone.source"""
+)
+
+
+async def read_orders(connection: AsyncConnection, keys: Iterable[OrderKey]) -> list[StoredOrder]:
+    """Those of the orders that are known."""
+    wanted = list(keys)
+    if not wanted:
+        return []
+    return _orders(await connection.execute(_READ, _key_columns(wanted)))
+
+
+async def read_page(
+    connection: AsyncConnection, tenant_id: str, after: OrderKey | None, count: int
+) -> list[StoredOrder]:
+    """The tenant's next orders after one, by id and source."""
+    _, order_id, source = after or ("", "", "")
+    bound = {"tenant_id": tenant_id, "order_id": order_id, "source": source, "count": count}
+    return _orders(await connection.execute(_READ_PAGE, bound))
+
+
+async def read_named(connection: AsyncConnection, tenant_id: str, order_id: str) -> list[StoredOrder]:
+    """The tenant's orders by a shop's own id, one for each source that told of such an order."""
+    return _orders(await connection.execute(_READ_NAMED, {"tenant_id": tenant_id, "order_id": order_id}))
+
+
+async def count_orders(connection: AsyncConnection, tenant_id: str) -> int:
+    """How many of the tenant's orders have credits to compare."""
+    return int((await connection.execute(_COUNT, {"tenant_id": tenant_id})).scalar_one())
+
+
+async def save_orders(connection: AsyncConnection, orders: Sequence[StoredOrder]) -> None:
+    """Keeps the orders as they now are."""
+    if orders:
+        columns = {
+            "told": [order.told for order in orders],
+            "credits": [order.credits for order in orders],
+            "open": [order.open_to_people for order in orders],
+        }
+        await connection.execute(_SAVE, {**_key_columns([order.key for order in orders]), **columns})
+
+
+async def replace_identifiers(
+    connection: AsyncConnection, gone: Sequence[OrderIdentifier], new: Sequence[OrderIdentifier]
+) -> None:
+    """Forgets identifiers that orders no longer have, and keeps those that they now have."""
+    for statement, named in ((_DELETE_IDENTIFIERS, gone), (_INSERT_IDENTIFIERS, new)):
+        if named:
+            columns = {
+                "kinds": [int(one.identifier.kind) for one in named],
+                "values": [one.identifier.value for one in named],
+                "order_micros": [one.order_micros for one in named],
+            }
+            await connection.execute(statement, {**_key_columns([one.key for one in named]), **columns})
+
+
+def _orders(rows: Iterable[Any]) -> list[StoredOrder]:
+    return [StoredOrder(OrderKey(*row[:3]), *row[3:]) for row in rows]
+
+
+def _key_columns(keys: Sequence[OrderKey]) -> dict[str, list[object]]:
+    return {
+        "tenant_ids": [key.tenant_id for key in keys],
+        "order_ids": [key.order_id for key in keys],
+        "sources": [key.source for key in keys],
+    }

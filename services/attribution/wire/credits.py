@@ -1,0 +1,131 @@
+"""Orders with their credits, and the evidence for them, as messages."""
+
+from collections.abc import Sequence
+
+from touchstone.attribution.v1 import credit_pb2
+from touchstone.ingest.v1 import interaction_pb2
+from touchstone.type.v1 import money_pb2
+
+from services.attribution.domain.attribute import WHOLE, Attribution, Tier
+from services.attribution.domain.snapshot import Snapshot
+from services.attribution.domain.touches import Touch
+from services.attribution.wire.times import timestamp
+
+
+def order_credits(tenant_id: str, order: Snapshot, attributions: Sequence[Attribution]) -> bytes:
+    """An entry of the credit log without its cause: what is stored, and compared byte by byte."""
+    message = credit_pb2.OrderCredits(
+        tenant_id=tenant_id,
+        order=_snapshot_message(order),
+        attributions=[_attribution_message(attribution) for attribution in attributions],
+    )
+    return message.SerializeToString(deterministic=True)
+
+
+def with_cause(stored: bytes, kind: credit_pb2.Cause.Kind.ValueType, position: int) -> bytes:
+    """The entry as it is published: the cause is the message's last field, so it follows what is stored."""
+    cause = credit_pb2.Cause(kind=kind, position=position)
+    return stored + credit_pb2.OrderCredits(cause=cause).SerializeToString()
+
+
+def _snapshot_message(order: Snapshot) -> credit_pb2.OrderSnapshot:
+    return credit_pb2.OrderSnapshot(
+        source=order.source,
+        order_id=order.order_id,
+        display_number=order.display_number,
+        order_time=timestamp(order.order_time),
+        currency_code=order.currency_code,
+        gross_micros=order.gross_micros,
+        net_micros=order.net_micros,
+        tax_micros=order.tax_micros,
+        shipping_micros=order.shipping_micros,
+        fee_micros=order.fee_micros,
+        lines=[credit_pb2.OrderSnapshotLine(**line._asdict()) for line in order.lines],
+        excluded_reason=credit_pb2.Exclusion.Reason.ValueType(order.excluded or 0),
+        status=order.status,
+        customer_key=order.customer_key,
+        refunds=[
+            credit_pb2.SnapshotRefund(
+                refund_id=refund.refund_id,
+                amount_micros=refund.amount_micros,
+                refund_time=timestamp(order.order_time if refund.refund_time is None else refund.refund_time),
+            )
+            for refund in order.refunds
+        ],
+    )
+
+
+def _attribution_message(attribution: Attribution) -> credit_pb2.Attribution:
+    return credit_pb2.Attribution(
+        model=attribution.model,
+        model_version=attribution.model_version,
+        matched_by=_tier_number(attribution.matched_by),
+        credits=[
+            credit_pb2.Credit(
+                touch=_touch_message(credit.touch),
+                fraction_millionths=credit.fraction_millionths,
+                gross_micros=credit.gross_micros,
+                net_micros=credit.net_micros,
+            )
+            for credit in attribution.credits
+        ],
+    )
+
+
+def _tier_number(tier: Tier | None) -> credit_pb2.MatchBasis.Tier.ValueType:
+    return credit_pb2.MatchBasis.Tier.ValueType(tier or 0)
+
+
+def _touch_message(value: Touch) -> credit_pb2.Touch:
+    return credit_pb2.Touch(
+        source=value.source,
+        event_id=value.event_id,
+        occur_time=timestamp(value.occur_time),
+        channel=interaction_pb2.Interaction.Channel.ValueType(value.channel),
+        action=interaction_pb2.Interaction.Action.ValueType(value.action),
+        answer=interaction_pb2.Interaction.Answer.ValueType(value.answer),
+        touchpoint=value.touchpoint,
+        conversation_id=value.conversation_id,
+        bot_name=value.bot_name,
+        agent_id=value.agent_id,
+        campaign=value.campaign,
+    )
+
+
+def evidence(order: Snapshot, attribution: Attribution, *, agrees: bool) -> credit_pb2.Evidence:
+    """Why an order's credit is what it is."""
+
+    def money(micros: int) -> money_pb2.Money:
+        return money_pb2.Money(currency_code=order.currency_code, micros=micros)
+
+    return credit_pb2.Evidence(
+        order_id=order.order_id,
+        source=order.source,
+        order_time=timestamp(order.order_time),
+        counted=order.excluded is None,
+        excluded_reason=credit_pb2.Exclusion.Reason.ValueType(order.excluded or 0),
+        amount=money(order.gross_micros),
+        net=money(order.net_micros),
+        model=attribution.model,
+        model_version=attribution.model_version,
+        matched_by=_tier_number(attribution.matched_by),
+        credits=[
+            credit_pb2.EvidenceCredit(
+                touch=_touch_message(credit.touch),
+                fraction=credit.fraction_millionths / WHOLE,
+                amount=money(credit.gross_micros),
+                net=money(credit.net_micros),
+            )
+            for credit in attribution.credits
+        ],
+        touches=[
+            credit_pb2.ConsideredTouch(
+                event_id=considered.touch.event_id,
+                touch=_touch_message(considered.touch),
+                verdict=credit_pb2.ConsideredTouch.Verdict.ValueType(considered.verdict),
+                matched_by=_tier_number(considered.matched_by),
+            )
+            for considered in attribution.considered
+        ],
+        agrees_with_stored=agrees,
+    )

@@ -1,0 +1,125 @@
+"""What events tell of touches and orders."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from touchstone.ingest.v1 import event_pb2, event_service_pb2, order_pb2
+
+from services.attribution.domain.orders import (
+    NO_VERSION,
+    Line,
+    Notice,
+    Platform,
+    Refund,
+    RefundLine,
+    State,
+    Told,
+    Version,
+    status_rank,
+)
+from services.attribution.domain.touches import Action, Answer, Channel, Touch, is_crawler
+from services.attribution.wire.people import identifiers
+from services.attribution.wire.times import nanos
+
+_PLAIN_NOTICES = frozenset({Notice.TRASHED, Notice.RESTORED, Notice.DELETED})
+_CHANNELS = {channel.value: channel for channel in Channel}
+_ACTIONS = {action.value: action for action in Action}
+_ANSWERS = {answer.value: answer for answer in Answer}
+_PLATFORMS = {0: Platform.CUSTOM, **{platform.value: platform for platform in Platform}}
+_NOTICES = {0: Notice.STATE, **{notice.value: notice for notice in Notice}}
+
+
+def touch(source: str, event: event_pb2.Event) -> Touch:
+    """The touch that an interaction is."""
+    reached = event.interaction
+    return Touch(
+        source=source,
+        event_id=event.event_id,
+        occur_time=nanos(event.occur_time),
+        channel=_CHANNELS[reached.channel],
+        action=_ACTIONS[reached.action],
+        answer=_ANSWERS[reached.answer],
+        touchpoint=reached.touchpoint,
+        conversation_id=reached.conversation_id,
+        bot_name=reached.bot_name,
+        agent_id=reached.agent_id,
+        campaign=reached.campaign,
+        crawler=is_crawler(reached.user_agent),
+        identifiers=identifiers(event.identifiers, reached.conversation_id),
+    )
+
+
+def told(event: event_pb2.Event) -> Told:
+    """What an event tells of an order. The event's id is no part of it: the same told twice is told once.
+
+    `raw` is the event as the one of a list; several of them, one after the other, are the list that `told_again` reads.
+    """
+    order = event.order
+    notice = _NOTICES[order.notice]
+    kept = event_service_pb2.AppendEventsRequest()
+    if notice in _PLAIN_NOTICES:
+        kept.events.add(order=order_pb2.Order(order_id=order.order_id, notice=order.notice))
+        return Told(notice, NO_VERSION, None, (), kept.SerializeToString(deterministic=True))
+    copy = kept.events.add(identifiers=event.identifiers, order=order)
+    if not order.HasField("order_time"):
+        copy.order.order_time.CopyFrom(event.occur_time)
+    if not order.HasField("update_time"):
+        copy.order.update_time.CopyFrom(event.occur_time)
+    raw = kept.SerializeToString(deterministic=True)
+    state = _state(copy) if notice is Notice.STATE else None
+    version = Version(
+        update_time=nanos(copy.order.update_time),
+        status_rank=status_rank(state.platform, state.status) if state else 0,
+        refund_count=len(order.refunds),
+        cancelled=state is not None and state.cancelled,
+        content_hash=hashlib.sha256(raw).digest(),
+    )
+    return Told(notice, version, state, () if state else _refunds(order.refunds), raw)
+
+
+def told_again(stored: bytes) -> tuple[Told, ...]:
+    """What was once told, from what `stored` made of it."""
+    return tuple(told(event) for event in event_service_pb2.AppendEventsRequest.FromString(stored).events)
+
+
+def stored(told: Sequence[Told]) -> bytes:
+    """What was told of an order, to be kept."""
+    return b"".join([one.raw for one in told])
+
+
+def _state(event: event_pb2.Event) -> State:
+    order = event.order
+    return State(
+        platform=_PLATFORMS[order.platform],
+        order_time=nanos(order.order_time),
+        status=order.status.lower(),
+        test=order.test,
+        cancelled=order.HasField("cancel_time"),
+        formerly_trashed=order.formerly_trashed,
+        currency_code=order.currency_code,
+        total_micros=order.total_micros,
+        tax_micros=order.tax_micros,
+        shipping_micros=order.shipping_micros,
+        fee_micros=order.fee_micros,
+        lines=tuple(
+            [
+                Line(line.line_id, line.product_id, line.sku, line.quantity, line.net_micros, line.tax_micros)
+                for line in order.lines
+            ]
+        ),
+        refunds=_refunds(order.refunds),
+        display_number=order.display_number,
+        identifiers=identifiers(event.identifiers),
+    )
+
+
+def _refunds(messages: Iterable[order_pb2.Refund]) -> tuple[Refund, ...]:
+    return tuple(
+        Refund(
+            message.refund_id,
+            message.amount_micros,
+            nanos(message.refund_time) if message.HasField("refund_time") else None,
+            tuple(RefundLine(line.line_id, line.quantity, line.net_micros) for line in message.lines),
+        )
+        for message in messages
+    )

@@ -1,0 +1,43 @@
+"""Identifiers, and who they belong to, as other services tell it."""
+
+from touchstone.identity.v1 import people_pb2
+from touchstone.ingest.v1 import event_pb2
+from touchstone.type.v1 import identifier_pb2
+
+from services.kernel.identifiers import Identifier, Kind
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+def identifiers(named: event_pb2.Identifiers, conversation_id: str = "") -> tuple[Identifier, ...]:
+    """The identifiers of an event, and of the conversation that it is part of."""
+    values = (
+        (Kind.SESSION, named.session_id),
+        (Kind.VISITOR, named.visitor_id),
+        (Kind.EMAIL, named.email),
+        (Kind.PHONE, named.phone),
+        (Kind.CUSTOMER, named.customer_id),
+        (Kind.CONVERSATION, conversation_id),
+        (Kind.CLICK, named.click_id),
+    )
+    return tuple([Identifier(kind, value) for kind, value in values if value])
+
+
+def identifier(message: identifier_pb2.Identifier) -> Identifier:
+    """An identifier as another service names it."""
+    return Identifier(_KINDS[message.kind], message.value)
+
+
+def memberships(change: people_pb2.PeopleChange) -> dict[Identifier, int]:
+    """The person of each identifier that changed; a signed number, as Postgres keeps it."""
+    return {identifier(membership.identifier): signed(membership.person_id) for membership in change.memberships}
+
+
+def hub_changes(change: people_pb2.PeopleChange) -> dict[Identifier, bool]:
+    """The identifiers that began to name nobody, or stopped."""
+    return {identifier(hub.identifier): hub.hub for hub in change.hubs}
+
+
+def signed(person_id: int) -> int:
+    """An unsigned 64-bit number as the signed one of the same bits."""
+    return person_id - (1 << 64) if person_id >> 63 else person_id

@@ -1,0 +1,28 @@
+"""Moments and lengths of time between protobuf and nanoseconds, exactly."""
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+_SECOND = 1_000_000_000
+
+
+def nanos(moment: Timestamp) -> int:
+    """A moment in nanoseconds since 1970."""
+    return moment.seconds * _SECOND + moment.nanos
+
+
+def timestamp(moment: int) -> Timestamp:
+    """The moment of some nanoseconds since 1970."""
+    seconds, rest = divmod(moment, _SECOND)
+    return Timestamp(seconds=seconds, nanos=rest)
+
+
+def nanos_long(length: Duration) -> int:
+    """A length in nanoseconds."""
+    return length.seconds * _SECOND + length.nanos
+
+
+def duration(length: int) -> Duration:
+    """The length of some nanoseconds."""
+    seconds, rest = divmod(length, _SECOND)
+    return Duration(seconds=seconds, nanos=rest)
