@@ -8,13 +8,12 @@ from touchstone.attribution.v1 import credit_pb2
 from touchstone.identity.v1 import people_pb2
 from touchstone.ingest.v1 import event_pb2
 
-from services.attribution.domain.decide import decide, open_to_people
-from services.attribution.domain.orders import Told, fold, known_order
+from services.attribution.domain.orders import Told, fold
 from services.attribution.domain.rules import Rules
-from services.attribution.domain.snapshot import Snapshot, snapshot
+from services.attribution.recount import Recounted, recount, rules_of
 from services.attribution.store import orders, people, reopening, touches
 from services.attribution.store import rules as rules_store
-from services.attribution.store.cases import gather, micros
+from services.attribution.store.cases import micros
 from services.attribution.store.orders import OrderIdentifier, OrderKey, StoredOrder
 from services.attribution.wire import credits as credits_wire
 from services.attribution.wire import events as events_wire
@@ -143,7 +142,7 @@ async def apply_people(
     found = await reopening.orders_by_people(
         connection, identifiers, (reopening.ByPerson(*person, position) for person, position in concerned.items())
     )
-    rules = await _rules(connection, {key.tenant_id for key in found})
+    rules = await rules_of(connection, {key.tenant_id for key in found})
     reopened = [
         _reopened(order.key, order, (), Cause(_BY_PEOPLE, found[order.key]))
         for order in await orders.read_orders(connection, found)
@@ -170,11 +169,6 @@ def _merged(
             hubs[tenant_id, identifier] = hub
             positions[tenant_id, identifier] = entry.position
     return persons, hubs, positions
-
-
-async def _rules(connection: AsyncConnection, tenant_ids: set[str]) -> dict[str, Rules]:
-    documents = await rules_store.read_rules(connection, tenant_ids)
-    return {tenant_id: rules_wire.rules(*document) for tenant_id, document in documents.items()}
 
 
 async def _take_rules(connection: AsyncConnection, batch: _Batch) -> tuple[dict[str, Rules], dict[str, int]]:
@@ -243,18 +237,8 @@ async def recompute(
     connection: AsyncConnection, reopened: Sequence[Reopened], rules: Mapping[str, Rules]
 ) -> list[bytes]:
     """Decides these orders anew, keeps what changed, and answers what is to be published of it."""
-    sales = [(one, sale) for one in reopened if (sale := _sale(one.key, one.told, rules)) is not None]
-    cases = await gather(connection, [(one.key.tenant_id, sale) for one, sale in sales], rules)
-    decided: dict[OrderKey, tuple[bytes, bool]] = {}
-    for (one, sale), case in zip(sales, cases, strict=True):
-        attributions = decide(sale, case.touches, rules[one.key.tenant_id], case.people)
-        message = credits_wire.order_credits(one.key.tenant_id, sale, attributions)
-        decided[one.key] = (message, open_to_people(sale, attributions))
-    changed = [
-        (one, now)
-        for one in reopened
-        if (now := StoredOrder(one.key, events_wire.stored(one.told), *decided.get(one.key, (None, False)))) != one.kept
-    ]
+    recounted = await recount(connection, {one.key: one.told for one in reopened}, rules)
+    changed = [(one, now) for one in reopened if (now := _now(one, recounted.get(one.key))) != one.kept]
     await orders.save_orders(connection, [now for _, now in changed])
     await _move_identifiers(connection, [one for one, _ in changed])
     return [
@@ -264,9 +248,11 @@ async def recompute(
     ]
 
 
-def _sale(key: OrderKey, told: Sequence[Told], rules: Mapping[str, Rules]) -> Snapshot | None:
-    known = known_order(told)
-    return known and snapshot(key.source, key.order_id, known, rules[key.tenant_id].counted)
+def _now(one: Reopened, recounted: Recounted | None) -> StoredOrder:
+    told = events_wire.stored(one.told)
+    if recounted is None:
+        return StoredOrder(one.key, told, None, open_to_people=False)
+    return StoredOrder(one.key, told, recounted.entry, recounted.open_to_people)
 
 
 async def _move_identifiers(connection: AsyncConnection, changed: Sequence[Reopened]) -> None:

@@ -1,9 +1,10 @@
 """Everything that the decision on some orders needs, gathered in a fixed number of statements."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.ingest.v1 import event_pb2
 
 from services.attribution.domain.attribute import People
@@ -83,6 +84,13 @@ async def gather(
         Case(tenant_id, order, touches.get(number, ()), people[tenant_id])
         for number, (tenant_id, order) in enumerate(orders)
     ]
+
+
+@asynccontextmanager
+async def at_one_moment(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection to which the store stands still: what it reads first and last belongs together."""
+    async with engine.connect() as connection:
+        yield await connection.execution_options(isolation_level="REPEATABLE READ")
 
 
 class _Asking(NamedTuple):

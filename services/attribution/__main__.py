@@ -1,0 +1,83 @@
+"""Starts attribution: follows events and people, answers about credits, and publishes them."""
+
+from pathlib import Path
+
+import grpc
+from touchstone.attribution.v1 import credit_service_pb2, model_service_pb2
+from touchstone.attribution.v1.credit_service_pb2_grpc import add_CreditServiceServicer_to_server
+from touchstone.attribution.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
+from touchstone.identity.v1 import people_pb2
+from touchstone.ingest.v1 import event_pb2
+from touchstone.mesh.v1 import maintenance_service_pb2
+from touchstone.mesh.v1.maintenance_service_pb2_grpc import add_MaintenanceServiceServicer_to_server
+
+from services.attribution.follower import apply_events, apply_people
+from services.attribution.servicer import CreditServicer, ModelServicer
+from services.chassis.channels import open_channel
+from services.chassis.follow import Subscription
+from services.chassis.generations import FollowingService
+from services.chassis.maintenance import MaintenanceServicer
+from services.chassis.server import run, serve
+from services.chassis.settings import ServiceSettings, load
+from services.chassis.wakeups import Wakeups
+
+NAME = "attribution"
+CREDIT_SERVICE = credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"].full_name
+MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name
+MAINTENANCE_SERVICE = maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"].full_name
+
+
+async def main(settings: ServiceSettings) -> None:
+    """Composes the service and runs it until it is told to stop."""
+    wakeups = Wakeups(settings.redis_url)
+
+    def token() -> str:
+        return settings.service_token_file.read_text().strip()
+
+    ingest = open_channel(settings.ingest_address, token=token)
+    identity = open_channel(settings.identity_address, token=token)
+    following = FollowingService(
+        name=NAME,
+        database_url=settings.database_url,
+        migrations=Path(__file__).parent / "migrations",
+        subscriptions=[
+            Subscription(
+                log="events",
+                channel=ingest,
+                method="/touchstone.ingest.v1.EventService/FollowEvents",
+                message_type=event_pb2.LoggedEvent,
+                apply=apply_events,
+            ),
+            Subscription(
+                log="people",
+                channel=identity,
+                method="/touchstone.identity.v1.PeopleService/FollowPeople",
+                message_type=people_pb2.PeopleChange,
+                apply=apply_people,
+            ),
+        ],
+        wakeups=wakeups,
+    )
+    await following.start()
+
+    def register(server: grpc.aio.Server) -> None:
+        # The log's handler stands first: the first to know a method answers it.
+        server.add_generic_rpc_handlers((following.log_server.handler(CREDIT_SERVICE, "FollowCredits"),))
+        credits_servicer = CreditServicer(following.serving)  # type: ignore[abstract]  # FollowCredits: see above
+        add_CreditServiceServicer_to_server(credits_servicer, server)
+        add_ModelServiceServicer_to_server(ModelServicer(following.serving), server)
+        add_MaintenanceServiceServicer_to_server(MaintenanceServicer(following), server)
+
+    await serve(
+        name=NAME,
+        settings=settings,
+        register=register,
+        services=(CREDIT_SERVICE, MODEL_SERVICE, MAINTENANCE_SERVICE),
+        tasks=[following.run],
+        ready=following.ready,
+        closing=[following.close, ingest.close, identity.close, wakeups.close],
+    )
+
+
+if __name__ == "__main__":
+    run(main(load(ServiceSettings)))
