@@ -142,7 +142,7 @@ def _way(data: Path) -> _Way:
         if way.works(needed):
             return way
     raise EngineError(
-        f"Postgres refuses to run as root, and the user {account.user} can't enter {closed}. Open it "
+        f"Postgres refuses to run as root, and user {account.user} can't enter {closed}. Open it "
         f"(chmod o+x {closed}), move the checkout or TOUCHSTONE_DATA_DIR, or start as an ordinary user."
     )
 
