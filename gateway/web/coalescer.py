@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import grpc
 
@@ -58,7 +58,7 @@ class Coalescer:
         self._closing = False
         self._senders: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "Coalescer":
+    async def __aenter__(self) -> Self:
         self._senders = [asyncio.create_task(self._send_for_ever()) for _ in range(self._in_flight)]
         return self
 
@@ -112,7 +112,7 @@ class Coalescer:
                 return
             _log.warning("deliveries not stored", extra={"count": len(batch), "code": error.code().name})
             _settle(batch, NotStoredError())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
             _log.exception("deliveries not stored", extra={"count": len(batch)})
             _settle(batch, NotStoredError(type(error).__name__))
         else:

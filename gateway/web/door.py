@@ -66,7 +66,7 @@ class WebhookDoor:
     async def _answer(self, scope: Scope, receive: Receive) -> errors.Answer:
         address = _ADDRESS.fullmatch(scope["path"])
         if address is None:
-            raise errors.not_found("There is no such source.")
+            raise errors.not_found("SOURCE_NOT_FOUND", "There is no such source.")
         if scope["method"] != "POST":
             raise errors.method_not_allowed("POST")
         tenant_id, source = address.groups()

@@ -66,9 +66,9 @@ def unauthenticated(reason: str, message: str) -> HttpError:
     return HttpError(401, grpc.StatusCode.UNAUTHENTICATED, reason, message, {"www-authenticate": "Bearer"})
 
 
-def not_found(message: str) -> HttpError:
+def not_found(reason: str, message: str) -> HttpError:
     """There is nothing under this address."""
-    return HttpError(404, grpc.StatusCode.NOT_FOUND, "NOT_FOUND", message)
+    return HttpError(404, grpc.StatusCode.NOT_FOUND, reason, message)
 
 
 def method_not_allowed(allowed: str) -> HttpError:
@@ -80,7 +80,7 @@ def method_not_allowed(allowed: str) -> HttpError:
 def too_large(most_bytes: int) -> HttpError:
     """The body is larger than is taken."""
     message = f"The body is larger than {most_bytes} bytes."
-    return HttpError(413, grpc.StatusCode.OUT_OF_RANGE, "BODY_TOO_LARGE", message)
+    return HttpError(413, grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_TOO_LARGE", message)
 
 
 def answer_to(error: Exception) -> Answer:

@@ -82,7 +82,7 @@ class Sources:
         except grpc.aio.AioRpcError as error:
             self._known.pop((tenant_id, source), None)
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
-                raise errors.not_found("There is no such source.") from error
+                raise errors.not_found("SOURCE_NOT_FOUND", "There is no such source.") from error
             raise
         platform = PLATFORMS[told.source.kind]
         known = KnownSource(

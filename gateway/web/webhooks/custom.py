@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import orjson
 from touchstone.ingest.v1.event_pb2 import Event
 
-from gateway.web.protojson import MalformedError, reader
-from gateway.web.webhooks.fields import UnusableError
+from gateway.web.protojson.reading import MalformedError, reader
+from gateway.web.webhooks.fields import UnusableError, parse_object
 from gateway.web.webhooks.translation import EventFields, Translation, Unusable
 
 TOPIC = "events"
@@ -25,16 +25,11 @@ class ReadEvent(NamedTuple):
 
 
 def parse_events(body: bytes) -> list[Any]:
-    """The elements of `{"events": […]}`, or of a bare list. Raises `UnusableError`."""
-    try:
-        sent = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise UnusableError("INVALID_JSON") from error
-    if type(sent) is dict:
-        for name in sent:
-            if name != "events":
-                raise UnusableError("UNKNOWN_FIELD", name)
-        sent = sent.get("events")
+    """The elements of `{"events": […]}`. Raises `UnusableError`."""
+    holder = parse_object(body)
+    if any(name != "events" for name in holder):
+        raise UnusableError("UNKNOWN_FIELD")
+    sent = holder.get("events")
     if type(sent) is not list:
         raise UnusableError("INVALID_FIELD", "events")
     if len(sent) > MOST_EVENTS:

@@ -26,6 +26,8 @@ class UnusableError(ValueError):
 
     def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(f"{reason}: {field}" if field else reason)
+        self.reason = reason
+        self.field = field
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

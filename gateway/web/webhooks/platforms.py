@@ -47,14 +47,13 @@ class Platform:
 
     def read(self, topic: str, body: bytes, reader: Reader) -> Translation:
         """What a delivery says; what can't be used is part of the answer. Never raises: a shop can't mend a body."""
+        if not topic:
+            return Translation(unusable=[Unusable(f"MISSING_FIELD: {self.topic_header.decode()}", body)])
         try:
-            if not topic:
-                raise UnusableError("MISSING_FIELD", self.topic_header.decode())
             return self.translate(topic, body, reader)
         except UnusableError as error:
             return Translation(unusable=[Unusable(str(error), body)])
-        except Exception:
-            # A fault of ours, not the shop's: the body is kept and can be read again after the mend.
+        except Exception:  # noqa: BLE001 - a fault of ours, not the shop's: kept, to be read again after the mend
             _log.exception("a body tripped its reader", extra={"topic": topic})
             return Translation(unusable=[Unusable("UNREADABLE", body)])
 

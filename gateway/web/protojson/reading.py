@@ -1,4 +1,4 @@
-"""Protobuf's JSON, read strictly and written as clients are promised; compiled once for each message type.
+"""Reads protobuf's JSON strictly; compiled once for each message type.
 
 protobuf's own `json_format` takes a list for an empty message, "1" for an enum's name and much else in silence, and
 names fields only roughly. Here whatever isn't understood is refused with its exact path.
@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.message import Message
 
 Convert: TypeAlias = Callable[[Any], Any]
 """Turns a JSON value into what a message's keyword takes, or raises `MalformedError`."""
@@ -30,7 +29,7 @@ _LONGEST_DURATION = 315_576_000_000
 _EXACT_FLOATS = 2**53
 
 _F = FieldDescriptor
-_BOUNDS = {
+BOUNDS = {
     **dict.fromkeys((_F.TYPE_INT32, _F.TYPE_SINT32, _F.TYPE_SFIXED32), (-(2**31), 2**31 - 1)),
     **dict.fromkeys((_F.TYPE_INT64, _F.TYPE_SINT64, _F.TYPE_SFIXED64), (-(2**63), 2**63 - 1)),
     **dict.fromkeys((_F.TYPE_UINT32, _F.TYPE_FIXED32), (0, 2**32 - 1)),
@@ -55,10 +54,10 @@ class MalformedError(ValueError):
 @cache
 def reader(descriptor: Descriptor) -> Convert:
     """Reads a JSON object as the keyword form of a message: `Event(**reader(Event.DESCRIPTOR)(value))`."""
-    special = _SPECIAL_READERS.get(descriptor.full_name)
+    special = SPECIAL_READERS.get(descriptor.full_name)
     if special is not None:
         return special
-    _refuse_foreign(descriptor)
+    refuse_foreign(descriptor)
     fields: dict[str, tuple[str, str, Convert]] = {}
 
     def read(value: Any) -> dict[str, Any]:
@@ -67,25 +66,29 @@ def reader(descriptor: Descriptor) -> Convert:
         # Filled at first use, so that a message may hold its own kind.
         if not fields and descriptor.fields:
             fields.update(_readable_fields(descriptor))
-        read_fields: dict[str, Any] = {}
-        chosen: dict[str, str] = {}
-        for name, item in value.items():
-            known = fields.get(name)
-            if known is None:
-                raise MalformedError("is not a field here", name)
-            if item is None:
-                continue
-            key, alternative, convert = known
-            if key in read_fields:
-                raise MalformedError("is given twice", name)
-            if alternative and chosen.setdefault(alternative, name) != name:
-                raise MalformedError(f"can't stand beside {chosen[alternative]}", name)
-            try:
-                read_fields[key] = convert(item)
-            except MalformedError as error:
-                raise error.inside(name) from None
-        return read_fields
+        return _read_fields(fields, value)
 
+    return read
+
+
+def _read_fields(fields: dict[str, tuple[str, str, Convert]], value: dict[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    chosen: dict[str, str] = {}
+    for name, item in value.items():
+        known = fields.get(name)
+        if known is None:
+            raise MalformedError("is not a field here", name)
+        if item is None:
+            continue
+        key, alternative, convert = known
+        if key in read:
+            raise MalformedError("is given twice", name)
+        if alternative and chosen.setdefault(alternative, name) != name:
+            raise MalformedError(f"can't stand beside {chosen[alternative]}", name)
+        try:
+            read[key] = convert(item)
+        except MalformedError as error:
+            raise error.inside(name) from None
     return read
 
 
@@ -104,8 +107,8 @@ def value_reader(field: FieldDescriptor) -> Convert:
         return reader(field.message_type)
     if field.enum_type is not None:
         return _enum_reader(field.enum_type)
-    if field.type in _BOUNDS:
-        return _whole_reader(*_BOUNDS[field.type])
+    if field.type in BOUNDS:
+        return _whole_reader(*BOUNDS[field.type])
     return {_F.TYPE_STRING: _text, _F.TYPE_BYTES: _bytes, _F.TYPE_BOOL: _bool}.get(field.type, _number)
 
 
@@ -245,80 +248,14 @@ def _field_mask(value: Any) -> dict[str, list[str]]:
     return {"paths": list(mask.paths)}
 
 
-_SPECIAL_READERS: Mapping[str, Convert] = {
+SPECIAL_READERS: Mapping[str, Convert] = {
     "google.protobuf.Timestamp": _timestamp,
     "google.protobuf.Duration": _duration,
     "google.protobuf.FieldMask": _field_mask,
 }
 
 
-def _refuse_foreign(descriptor: Descriptor) -> None:
+def refuse_foreign(descriptor: Descriptor) -> None:
+    """Raises TypeError for protobuf's own types that no contract uses so far."""
     if descriptor.file.package == "google.protobuf":
         raise TypeError(f"{descriptor.full_name} has no JSON form here")
-
-
-@cache
-def writer(descriptor: Descriptor) -> Callable[[Any], Any]:
-    """Writes a message as JSON values. Numbers, booleans and lists are always there, all else only with a value."""
-    if descriptor.full_name in _SPECIAL_READERS:
-        return lambda message: message.ToJsonString()
-    _refuse_foreign(descriptor)
-    fields: list[tuple[str, str, bool, bool, Callable[[Any], Any]]] = []
-
-    def write(message: Message) -> dict[str, Any]:
-        if not fields and descriptor.fields:
-            fields.extend(_writable_fields(descriptor))
-        written: dict[str, Any] = {}
-        for name, json_name, has_presence, always, convert in fields:
-            if has_presence:
-                if message.HasField(name):
-                    written[json_name] = convert(getattr(message, name))
-            elif (value := getattr(message, name)) or always:
-                written[json_name] = convert(value)
-        return written
-
-    return write
-
-
-def _writable_fields(descriptor: Descriptor) -> list[tuple[str, str, bool, bool, Callable[[Any], Any]]]:
-    return [
-        (field.name, field.json_name, field.has_presence, _is_always_written(field), _field_writer(field))
-        for field in descriptor.fields
-    ]
-
-
-def _is_always_written(field: FieldDescriptor) -> bool:
-    if field.is_repeated:
-        return field.message_type is None or not field.message_type.GetOptions().map_entry
-    return field.enum_type is None and field.type not in (_F.TYPE_STRING, _F.TYPE_BYTES)
-
-
-def _field_writer(field: FieldDescriptor) -> Callable[[Any], Any]:
-    if not field.is_repeated:
-        return _value_writer(field)
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        convert = _value_writer(field.message_type.fields_by_name["value"])
-        return lambda items: {str(key): convert(items[key]) for key in sorted(items)}
-    convert = _value_writer(field)
-    return lambda items: [convert(item) for item in items]
-
-
-def _value_writer(field: FieldDescriptor) -> Callable[[Any], Any]:
-    if field.message_type is not None:
-        return writer(field.message_type)
-    if field.enum_type is not None:
-        names = {value.number: value.name for value in field.enum_type.values}
-        return lambda number: names.get(number, number)
-    if field.type == _F.TYPE_BYTES:
-        return lambda value: base64.b64encode(value).decode()
-    if field.type in _BOUNDS and _BOUNDS[field.type][1] > 2**32:
-        return str
-    if field.type in (_F.TYPE_DOUBLE, _F.TYPE_FLOAT):
-        return _finite_or_name
-    return lambda value: value
-
-
-def _finite_or_name(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,1 @@
+"""REST, served from what the contracts themselves say about HTTP."""
