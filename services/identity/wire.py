@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from touchstone.identity.v1 import people_pb2
+from touchstone.identity.v1 import people_pb2, people_service_pb2
 from touchstone.ingest.v1 import event_pb2, settings_pb2
 from touchstone.type.v1 import identifier_pb2
 
@@ -13,10 +13,20 @@ from services.identity.domain.facts import Facts
 from services.identity.domain.nodes import Node, kind_of, node_of, pair_of
 from services.identity.domain.rules import DEFAULT_LIMITS, Decision, Rules
 from services.identity.domain.step import Changes, Standing
+from services.kernel.failures import InvalidArgumentError
 from services.kernel.identifiers import Kind
 
 _NANOS = 1_000_000_000
 _MEMBERSHIPS_IN_A_CHANGE = 1_000
+_KIND_OF_FIELD = {
+    "session_id": Kind.SESSION,
+    "visitor_id": Kind.VISITOR,
+    "email": Kind.EMAIL,
+    "phone": Kind.PHONE,
+    "customer_id": Kind.CUSTOMER,
+    "conversation_id": Kind.CONVERSATION,
+}
+_WIRE_KINDS = {kind: identifier_pb2.Identifier.Kind.Value(kind.name) for kind in Kind}
 _ADDRESSES = frozenset({Kind.EMAIL, Kind.PHONE})
 
 
@@ -89,12 +99,32 @@ def rules_of(settings: settings_pb2.TenantSettings) -> Rules:
 
     Blocked addresses are left out: settings hold them as typed, and the log holds hashes.
     """
-    told = {Kind(limit.kind): max(limit.max_emails, 0) for limit in settings.hub_limits if limit.kind in DEFAULT_LIMITS}
-    blocked = (_node(one) for one in settings.blocked_identifiers if one.kind not in _ADDRESSES)
+    told = {Kind(limit.kind): max(limit.max_emails, 0) for limit in settings.hub_limits if limit.kind}
+    blocked = (node for one in settings.blocked_identifiers if (node := _node(one)) is not None)
     return Rules(
-        limits={**DEFAULT_LIMITS, **told},
-        blocked=frozenset(node for node in blocked if node is not None),
+        limits={kind: told.get(kind, limit) for kind, limit in DEFAULT_LIMITS.items()},
+        blocked=frozenset(node for node in blocked if kind_of(node) not in _ADDRESSES),
     )
+
+
+def check_names_one(request: people_service_pb2.LookupPersonRequest) -> None:
+    """Raises InvalidArgumentError unless exactly one field names somebody."""
+    named = [field.json_name for field, _ in request.ListFields()]
+    if not named:
+        raise InvalidArgumentError("INVALID_FIELD", "Name somebody by exactly one identifier.")
+    if len(named) > 1:
+        raise InvalidArgumentError.of(named[1], f"stands beside {named[0]}: name somebody by exactly one identifier")
+
+
+def addresses(request: people_service_pb2.LookupPersonRequest) -> event_pb2.Identifiers:
+    """The address that a look-up names, for ingest to hash."""
+    return event_pb2.Identifiers(email=request.email, phone=request.phone)
+
+
+def named_node(request: people_service_pb2.LookupPersonRequest) -> Node:
+    """The node of the one identifier that a look-up names, its address hashed."""
+    [(field, value)] = request.ListFields()
+    return node_of(_KIND_OF_FIELD[field.name], value)
 
 
 def people_changes(tenant_id: str, changes: Changes, cause_position: int) -> Iterator[bytes]:
@@ -125,7 +155,7 @@ def people_changes(tenant_id: str, changes: Changes, cause_position: int) -> Ite
 
 
 def _identifier(node: Node, value: str) -> identifier_pb2.Identifier:
-    return identifier_pb2.Identifier(kind=kind_of(node).value, value=value)
+    return identifier_pb2.Identifier(kind=_WIRE_KINDS[kind_of(node)], value=value)
 
 
 def person(description: Description, standings: Mapping[Node, Standing]) -> people_pb2.Person:
@@ -135,12 +165,14 @@ def person(description: Description, standings: Mapping[Node, Standing]) -> peop
     def order(node: Node) -> tuple[int, str]:
         return identifiers[node].kind, identifiers[node].value
 
-    pairs = [(*sorted(pair, key=order), decision) for pair, decision in description.links.items()]
-    pairs.sort(key=lambda link: (order(link[0]), order(link[1])))
+    pairs = sorted((tuple(sorted(pair, key=order)) for pair in description.links), key=lambda pair: [*map(order, pair)])
     return people_pb2.Person(
         person_id=description.person,
         identifiers=[identifiers[node] for node in sorted(description.identifiers, key=order)],
-        links=[_link(identifiers[left], identifiers[right], decision) for left, right, decision in pairs],
+        links=[
+            _link(identifiers[left], identifiers[right], description.links[pair_of(left, right)])
+            for left, right in pairs
+        ],
         hubs=[identifiers[node] for node in sorted(description.hubs, key=order)],
     )
 

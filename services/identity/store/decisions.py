@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.identity.domain.nodes import Pair, pair_of
 from services.identity.domain.rules import Decision
-from services.identity.store.arrays import NodesOfTenants, columns
+from services.identity.store.arrays import NodesOfTenants, columns, flags, numbers, texts
 
 Decisions = dict[str, dict[Pair, Decision]]
 """By tenant and pair; a tenant without any has no entry."""
@@ -35,7 +35,7 @@ async def read(connection: AsyncConnection, nodes: NodesOfTenants) -> Decisions:
     """Finds the decisions about pairs in which one of the nodes is."""
     decisions: Decisions = {}
     parameters = columns(nodes)
-    if parameters["nodes"]:
+    if parameters:
         for tenant_id, node, other, occur_nanos, event_id, linked in await connection.execute(_READ, parameters):
             decision = Decision(occur_nanos=occur_nanos, event_id=event_id, linked=linked)
             decisions.setdefault(tenant_id, {})[pair_of(node, other)] = decision
@@ -53,11 +53,11 @@ async def write(connection: AsyncConnection, decisions: Mapping[str, Mapping[Pai
     if not rows:
         return
     parameters = {
-        "tenant_ids": [tenant_id for tenant_id, _, _, _ in rows],
-        "nodes": [node for _, node, _, _ in rows],
-        "others": [other for _, _, other, _ in rows],
-        "occur_nanos": [decision.occur_nanos for _, _, _, decision in rows],
-        "event_ids": [decision.event_id for _, _, _, decision in rows],
-        "linked": [decision.linked for _, _, _, decision in rows],
+        "tenant_ids": texts(tenant_id for tenant_id, _, _, _ in rows),
+        "nodes": numbers(node for _, node, _, _ in rows),
+        "others": numbers(other for _, _, other, _ in rows),
+        "occur_nanos": numbers(decision.occur_nanos for _, _, _, decision in rows),
+        "event_ids": texts(decision.event_id for _, _, _, decision in rows),
+        "linked": flags(decision.linked for _, _, _, decision in rows),
     }
     await connection.execute(_WRITE, parameters)

@@ -1,15 +1,15 @@
 """Identifiers: where each stands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.identity.domain.nodes import Node
 from services.identity.domain.rules import Rules
 from services.identity.domain.step import Standing
-from services.identity.store.arrays import NodesOfTenants, columns, literal
+from services.identity.store.arrays import NodesOfTenants, columns, flags, numbers, texts
 from services.kernel.identifiers import Kind
 
 Standings = dict[str, dict[Node, Standing]]
@@ -82,9 +82,9 @@ async def read_limited(connection: AsyncConnection, rules: Mapping[str, tuple[Ru
     if not changed:
         return {}
     parameters = {
-        "tenant_ids": [tenant_id for tenant_id, _, _ in changed],
-        "kinds": [int(kind) for _, kind, _ in changed],
-        "limits": [limit for _, _, limit in changed],
+        "tenant_ids": texts(tenant_id for tenant_id, _, _ in changed),
+        "kinds": numbers(kind.value for _, kind, _ in changed),
+        "limits": numbers(limit for _, _, limit in changed),
     }
     return _by_tenant((await connection.execute(_READ_LIMITED, parameters)).all())
 
@@ -92,32 +92,31 @@ async def read_limited(connection: AsyncConnection, rules: Mapping[str, tuple[Ru
 async def write(connection: AsyncConnection, standings: Mapping[str, Mapping[Node, Standing]]) -> None:
     """Keeps where identifiers stand, new and known ones."""
     rows = [
-        (tenant_id, node, *standing)
+        (tenant_id, node, standing)
         for tenant_id, of_tenant in sorted(standings.items())
         for node, standing in sorted(of_tenant.items())
     ]
     if not rows:
         return
-    tenant_ids, nodes, values, regions, persons, published, hubs, emails = zip(*rows, strict=True)
     parameters = {
-        "tenant_ids": list(tenant_ids),
-        "nodes": list(nodes),
-        "values": list(values),
-        "regions": list(regions),
-        "persons": list(persons),
-        "published": list(published),
-        "hubs": list(hubs),
-        "emails": [literal(seen) if seen else "{}" for seen in emails],
+        "tenant_ids": texts(tenant_id for tenant_id, _, _ in rows),
+        "nodes": numbers(node for _, node, _ in rows),
+        "values": texts(standing.value for _, _, standing in rows),
+        "regions": numbers(standing.region for _, _, standing in rows),
+        "persons": numbers(standing.person for _, _, standing in rows),
+        "published": flags(standing.published for _, _, standing in rows),
+        "hubs": flags(standing.hub for _, _, standing in rows),
+        "emails": texts(numbers(standing.emails) for _, _, standing in rows),
     }
     await connection.execute(_WRITE, parameters)
 
 
 async def _read(connection: AsyncConnection, nodes: NodesOfTenants, statement: TextClause) -> Standings:
     parameters = columns(nodes)
-    return _by_tenant((await connection.execute(statement, parameters)).all()) if parameters["nodes"] else {}
+    return _by_tenant((await connection.execute(statement, parameters)).all()) if parameters else {}
 
 
-def _by_tenant(rows: Sequence[Row[Any]]) -> Standings:
+def _by_tenant(rows: Iterable[Any]) -> Standings:
     standings: Standings = {}
     for tenant_id, node, value, region, person, published, hub, emails in rows:
         standings.setdefault(tenant_id, {})[node] = Standing(value, region, person, published, hub, tuple(emails))

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.identity.domain.nodes import Members, Node
-from services.identity.store.arrays import NodesOfTenants, columns, literal
+from services.identity.store.arrays import NodesOfTenants, columns, numbers, texts
 
 Observations = dict[str, dict[Node, set[Members]]]
 """By tenant and region."""
@@ -57,7 +57,7 @@ async def find(
     """Which of the observations are known in the regions where they would be."""
     found: dict[str, set[Members]] = {}
     parameters = _placed_columns(placed)
-    if parameters["regions"]:
+    if parameters:
         for tenant_id, members in await connection.execute(_FIND, parameters):
             found.setdefault(tenant_id, set()).add(tuple(members))
     return found
@@ -67,7 +67,7 @@ async def read(connection: AsyncConnection, regions: NodesOfTenants) -> Observat
     """Finds every observation of the regions."""
     observations: Observations = {}
     parameters = columns(regions)
-    if parameters["nodes"]:
+    if parameters:
         for tenant_id, region, members in await connection.execute(_READ, parameters):
             observations.setdefault(tenant_id, {}).setdefault(region, set()).add(tuple(members))
     return observations
@@ -76,31 +76,31 @@ async def read(connection: AsyncConnection, regions: NodesOfTenants) -> Observat
 async def drop(connection: AsyncConnection, regions: NodesOfTenants) -> None:
     """Forgets every observation of the regions."""
     parameters = columns(regions)
-    if parameters["nodes"]:
+    if parameters:
         await connection.execute(_DROP, parameters)
 
 
 async def move(connection: AsyncConnection, renamed: Mapping[str, Mapping[Node, Node]]) -> None:
     """Gives regions their new names (old to new)."""
     parameters = columns(renamed)
-    if parameters["nodes"]:
-        new_regions = [new for _, names in sorted(renamed.items()) for _, new in sorted(names.items())]
+    if parameters:
+        new_regions = numbers(new for _, names in sorted(renamed.items()) for _, new in sorted(names.items()))
         await connection.execute(_MOVE, {**parameters, "new_regions": new_regions})
 
 
 async def add(connection: AsyncConnection, placed: Mapping[str, Iterable[tuple[Node, Members]]]) -> None:
     """Adds observations to regions; what is there already stays."""
     parameters = _placed_columns(placed)
-    if parameters["regions"]:
+    if parameters:
         await connection.execute(_ADD, parameters)
 
 
-def _placed_columns(
-    placed: Mapping[str, Iterable[tuple[Node, Members]]],
-) -> dict[str, list[str] | list[Node]]:
+def _placed_columns(placed: Mapping[str, Iterable[tuple[Node, Members]]]) -> dict[str, str]:
     rows = [(tenant_id, *row) for tenant_id in sorted(placed) for row in sorted(placed[tenant_id])]
+    if not rows:
+        return {}
     return {
-        "tenant_ids": [tenant_id for tenant_id, _, _ in rows],
-        "regions": [region for _, region, _ in rows],
-        "members": [literal(members) for _, _, members in rows],
+        "tenant_ids": texts(tenant_id for tenant_id, _, _ in rows),
+        "regions": numbers(region for _, region, _ in rows),
+        "members": texts(numbers(members) for _, _, members in rows),
     }

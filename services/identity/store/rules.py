@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.identity.domain.nodes import Node
 from services.identity.domain.rules import Rules
-from services.identity.store.arrays import literal
+from services.identity.store.arrays import numbers, texts
 from services.kernel.identifiers import Kind
 
 _READ = text(
@@ -29,7 +29,7 @@ _WRITE = text(
 
 async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, tuple[int, Rules]]:
     """Each tenant's rules and the position of the settings that they are from; none where there were no settings."""
-    rows = await connection.execute(_READ, {"tenant_ids": sorted(tenant_ids)})
+    rows = await connection.execute(_READ, {"tenant_ids": texts(sorted(tenant_ids))})
     return {
         row.tenant_id: (
             row.position,
@@ -52,11 +52,11 @@ async def write(connection: AsyncConnection, rules: Mapping[str, tuple[int, Rule
         return
     rows = sorted(rules.items(), key=lambda item: item[0])
     parameters = {
-        "tenant_ids": [tenant_id for tenant_id, _ in rows],
-        "positions": [position for _, (position, _) in rows],
-        "visitor_limits": [of_tenant.limits[Kind.VISITOR] for _, (_, of_tenant) in rows],
-        "phone_limits": [of_tenant.limits[Kind.PHONE] for _, (_, of_tenant) in rows],
-        "customer_limits": [of_tenant.limits[Kind.CUSTOMER] for _, (_, of_tenant) in rows],
-        "blocked": [literal(sorted(of_tenant.blocked)) for _, (_, of_tenant) in rows],
+        "tenant_ids": texts(tenant_id for tenant_id, _ in rows),
+        "positions": numbers(position for _, (position, _) in rows),
+        "visitor_limits": numbers(of_tenant.limits[Kind.VISITOR] for _, (_, of_tenant) in rows),
+        "phone_limits": numbers(of_tenant.limits[Kind.PHONE] for _, (_, of_tenant) in rows),
+        "customer_limits": numbers(of_tenant.limits[Kind.CUSTOMER] for _, (_, of_tenant) in rows),
+        "blocked": texts(numbers(sorted(of_tenant.blocked)) for _, (_, of_tenant) in rows),
     }
     await connection.execute(_WRITE, parameters)

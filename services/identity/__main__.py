@@ -1,0 +1,69 @@
+"""Starts identity: follows events, answers who is who, and publishes what changes about people."""
+
+from pathlib import Path
+
+import grpc
+from touchstone.identity.v1 import people_service_pb2
+from touchstone.identity.v1.people_service_pb2_grpc import add_PeopleServiceServicer_to_server
+from touchstone.ingest.v1 import event_pb2
+from touchstone.ingest.v1.event_service_pb2_grpc import EventServiceStub
+from touchstone.mesh.v1 import maintenance_service_pb2
+from touchstone.mesh.v1.maintenance_service_pb2_grpc import add_MaintenanceServiceServicer_to_server
+
+from services.chassis.channels import open_channel
+from services.chassis.follow import Subscription
+from services.chassis.generations import FollowingService
+from services.chassis.maintenance import MaintenanceServicer
+from services.chassis.server import run, serve
+from services.chassis.settings import ServiceSettings, load
+from services.chassis.wakeups import Wakeups
+from services.identity.follower import apply
+from services.identity.servicer import PeopleServicer
+
+NAME = "identity"
+PEOPLE_SERVICE = people_service_pb2.DESCRIPTOR.services_by_name["PeopleService"].full_name
+MAINTENANCE_SERVICE = maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"].full_name
+
+
+async def main(settings: ServiceSettings) -> None:
+    """Composes the service and runs it until it is told to stop."""
+    wakeups = Wakeups(settings.redis_url)
+    ingest = open_channel(settings.ingest_address, token=lambda: settings.service_token_file.read_text().strip())
+    following = FollowingService(
+        name=NAME,
+        database_url=settings.database_url,
+        migrations=Path(__file__).parent / "migrations",
+        subscriptions=[
+            Subscription(
+                log="events",
+                channel=ingest,
+                method="/touchstone.ingest.v1.EventService/FollowEvents",
+                message_type=event_pb2.LoggedEvent,
+                apply=apply,
+            )
+        ],
+        wakeups=wakeups,
+    )
+    await following.start()
+
+    def register(server: grpc.aio.Server) -> None:
+        # The log's handler stands first: the first to know a method answers it.
+        server.add_generic_rpc_handlers((following.log_server.handler(PEOPLE_SERVICE, "FollowPeople"),))
+        events = EventServiceStub(ingest)
+        people = PeopleServicer(following.serving, events)  # type: ignore[abstract]  # FollowPeople: see above
+        add_PeopleServiceServicer_to_server(people, server)
+        add_MaintenanceServiceServicer_to_server(MaintenanceServicer(following), server)
+
+    await serve(
+        name=NAME,
+        settings=settings,
+        register=register,
+        services=(PEOPLE_SERVICE, MAINTENANCE_SERVICE),
+        tasks=[following.run],
+        ready=following.ready,
+        closing=[following.close, ingest.close, wakeups.close],
+    )
+
+
+if __name__ == "__main__":
+    run(main(load(ServiceSettings)))
