@@ -1,0 +1,1 @@
+"""What ingest decides, from values alone."""

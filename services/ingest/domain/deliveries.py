@@ -1,0 +1,89 @@
+"""What deliveries leave behind beside their events: counts, and parts that can't be used."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from services.ingest.domain.deduplication import Entry, Status
+
+KEPT_FOR = timedelta(days=30)
+"""How long the body of a parked delivery is kept."""
+
+
+class UnusablePart(NamedTuple):
+    """A part of a delivery that is parked. `body` is empty when it was too large to keep."""
+
+    tenant_id: str
+    source: str
+    topic: str
+    reason: str
+    receive_time: datetime
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class ParkedDelivery(NamedTuple):
+    """A parked delivery; `body` and `headers` are None where only a list was asked for."""
+
+    parked_id: str
+    source: str
+    topic: str
+    reason: str
+    receive_time: datetime
+    expire_time: datetime
+    body_bytes: int
+    body: bytes | None = None
+    headers: dict[str, str] | None = None
+
+
+class Heard(NamedTuple):
+    """A delivery was received; `counted` is false for a topic without figures."""
+
+    tenant_id: str
+    source: str
+    receive_time: datetime
+    counted: bool
+
+
+class Batch(NamedTuple):
+    """What is appended to one partition in one transaction, or not at all."""
+
+    partition: int
+    entries: Sequence[Entry]
+    unusable: Sequence[UnusablePart] = ()
+    heard: Sequence[Heard] = ()
+    part_of: Callable[[int], UnusablePart] | None = None
+    """Answers what is parked for the i-th entry, should its id turn out to be in conflict; None: nothing is parked."""
+
+
+class Health(NamedTuple):
+    """What the deliveries of one source add to its health."""
+
+    tenant_id: str
+    source: str
+    delivered: int
+    uncounted: int
+    last_delivery_time: datetime
+
+
+def health(heard: Sequence[Heard]) -> list[Health]:
+    """One sum for each source, sources in order, so that two transactions never wait for each other crosswise."""
+    sums: dict[tuple[str, str], Health] = {}
+    for delivery in heard:
+        name = (delivery.tenant_id, delivery.source)
+        before = sums.get(name)
+        time = delivery.receive_time
+        sums[name] = Health(
+            *name,
+            delivered=1 + (before.delivered if before else 0),
+            uncounted=(not delivery.counted) + (before.uncounted if before else 0),
+            last_delivery_time=max(time, before.last_delivery_time) if before else time,
+        )
+    return [sums[name] for name in sorted(sums)]
+
+
+def conflicting(batch: Batch, statuses: Sequence[Status]) -> list[UnusablePart]:
+    """What is parked of a batch because of ids in conflict."""
+    if batch.part_of is None or Status.REJECTED not in statuses:
+        return []
+    return [batch.part_of(i) for i, status in enumerate(statuses) if status is Status.REJECTED]

@@ -1,0 +1,152 @@
+"""Deliveries: read from a request, split by partition, and what became of them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from google.protobuf import json_format
+from touchstone.ingest.v1 import event_pb2
+from touchstone.ingest.v1 import event_service_pb2 as pb
+
+from services.ingest.domain.deduplication import CONFLICT, Entry, Status
+from services.ingest.domain.deliveries import Batch, Heard, UnusablePart
+from services.ingest.domain.events import OWN_SOURCE, invalid_field
+from services.ingest.domain.sources import SourceKind
+from services.ingest.domain.tenants import TenantTerms
+from services.ingest.wire.events import (
+    Refused,
+    Typed,
+    entry_of,
+    origin,
+    restore_addresses,
+    typed_addresses,
+)
+from services.ingest.wire.times import timestamp_of, utc
+
+UNKNOWN_SOURCE = "UNKNOWN_SOURCE"
+"""The reason for refusing what comes from a tenant or source that doesn't exist: there is no list to park it in."""
+
+EVENTS_HEADERS = {"content-type": "application/json", "touchstone-body": "events"}
+"""The headers of a parked event: its body is a list of events, whatever its source usually sends."""
+
+EVENT_BYTES_HEADERS = {"content-type": "application/x-protobuf", "touchstone-body": "event"}
+"""The headers of a parked event that JSON can't express: its body is the Event itself."""
+
+
+class _Pending(NamedTuple):
+    """An event that waits in a partition's batch."""
+
+    partition: int
+    place: int
+
+
+class _Part(NamedTuple):
+    """What is needed to park an event after all."""
+
+    delivery: pb.Delivery
+    event: event_pb2.Event
+    typed: Typed | None
+
+
+class _Partition:
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.parts: list[_Part] = []
+        self.unusable: list[UnusablePart] = []
+        self.heard: list[Heard] = []
+
+    def part_of(self, index: int) -> UnusablePart:
+        return _unusable_event(self.parts[index], CONFLICT)
+
+
+class Deliveries:
+    """The deliveries of a request as batches, one for each partition that they concern."""
+
+    def __init__(self, deliveries: Sequence[pb.Delivery], tenants: Mapping[str, TenantTerms], *, now: int) -> None:
+        self._deliveries = deliveries
+        self._partitions: dict[int, _Partition] = {}
+        self._now = now
+        self._received_now = timestamp_of(now)
+        self._fates = [self._read(delivery, tenants.get(delivery.tenant_id)) for delivery in deliveries]
+
+    def batches(self) -> list[Batch]:
+        """What is to be appended."""
+        return [
+            Batch(partition, read.entries, read.unusable, read.heard, read.part_of)
+            for partition, read in self._partitions.items()
+        ]
+
+    def results(self, statuses: Mapping[int, Sequence[Status]]) -> Iterator[pb.DeliveryResult]:
+        """What became of each delivery, given what became of each partition's entries."""
+        for delivery, (fates, is_parked) in zip(self._deliveries, self._fates, strict=True):
+            result = pb.DeliveryResult(parked=len(delivery.unusable) if is_parked else 0)
+            for event, fate in zip(delivery.events, fates, strict=True):
+                if isinstance(fate, Refused):
+                    status, reason = Status.REJECTED, fate.reason
+                else:
+                    status = statuses[fate.partition][fate.place]
+                    reason = CONFLICT if status is Status.REJECTED else ""
+                result.events.add(event_id=event.event_id, status=status, reason=reason)
+                result.parked += is_parked and status is Status.REJECTED
+            yield result
+
+    def _read(self, delivery: pb.Delivery, tenant: TenantTerms | None) -> tuple[list[_Pending | Refused], bool]:
+        """What becomes of each event, and whether what can't be used is parked."""
+        is_own = delivery.source == OWN_SOURCE
+        kind = None if tenant is None else SourceKind.CUSTOM if is_own else tenant.sources.get(delivery.source)
+        if tenant is None or kind is None:
+            return [Refused(UNKNOWN_SOURCE)] * len(delivery.events), False
+        if not delivery.HasField("receive_time"):
+            delivery.receive_time.CopyFrom(self._received_now)
+        partition = self._partitions.setdefault(tenant.partition, _Partition())
+        told = origin(
+            tenant,
+            delivery.source,
+            kind,
+            receive_time=delivery.receive_time,
+            trace_parent=delivery.trace_parent,
+            now=self._now,
+        )
+        fates: list[_Pending | Refused] = []
+        for event in delivery.events:
+            part = _Part(delivery, event, typed_addresses(event))
+            if is_own and event.HasField("settings"):
+                entry: Entry | Refused = Refused(invalid_field("settings", "are changed by UpdateSettings only"))
+            else:
+                entry = entry_of(event, told)
+            if isinstance(entry, Refused):
+                fates.append(entry)
+                if not is_own:
+                    partition.unusable.append(_unusable_event(part, entry.reason))
+                continue
+            fates.append(_Pending(tenant.partition, len(partition.entries)))
+            partition.entries.append(entry)
+            partition.parts.append(part)
+        if not is_own:
+            self._account(partition, delivery)
+        return fates, not is_own
+
+    @staticmethod
+    def _account(partition: _Partition, delivery: pb.Delivery) -> None:
+        received = utc(delivery.receive_time)
+        counted = bool(delivery.events or delivery.unusable)
+        partition.heard.append(Heard(delivery.tenant_id, delivery.source, received, counted))
+        for unusable in delivery.unusable:
+            partition.unusable.append(_part(delivery, received, unusable.reason, unusable.body, dict(unusable.headers)))
+
+
+def _unusable_event(part: _Part, reason: str) -> UnusablePart:
+    """A refused event as it was sent, so that it can be sent again once the cause is mended."""
+    restore_addresses(part.event, part.typed)
+    received = utc(part.delivery.receive_time)
+    try:
+        body = json_format.MessageToJson(part.event, indent=None).encode()
+    except (ValueError, OverflowError):
+        return _part(part.delivery, received, reason, part.event.SerializeToString(), EVENT_BYTES_HEADERS)
+    return _part(part.delivery, received, reason, b'{"events": [%b]}' % body, EVENTS_HEADERS)
+
+
+def _part(
+    delivery: pb.Delivery, received: datetime, reason: str, body: bytes, headers: Mapping[str, str]
+) -> UnusablePart:
+    return UnusablePart(delivery.tenant_id, delivery.source, delivery.topic, reason, received, body, headers)

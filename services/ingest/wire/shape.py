@@ -1,0 +1,229 @@
+"""What the contract says of a message's shape, checked: needed fields, lengths, sizes, amounts and times.
+
+The checks are drawn from the descriptors, once for each message type, so a field that is added to the contract is
+checked without a line here. That texts are valid Unicode, without lone surrogates, is protobuf's own doing.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from operator import attrgetter, contains
+from typing import Any, NamedTuple, TypeAlias
+
+from google.api import field_behavior_pb2
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from services.kernel.identifiers import LONGEST_VALUE
+from services.kernel.money import LARGEST_AMOUNT
+
+LONGEST_TEXT = 8_192
+"""Characters of a text that is no identifier, at most."""
+
+LONGEST_LIST = 5_000
+"""Elements of a list, at most."""
+
+_LARGEST_QUANTITY = 10**9
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+_LAST_NANO = 999_999_999
+_LONGEST_SPAN = 315_576_000_000
+_Field: TypeAlias = Any
+"""A FieldDescriptor: to type checkers there are two kinds of them."""
+
+_TIMESTAMP, _DURATION = "google.protobuf.Timestamp", "google.protobuf.Duration"
+
+
+class Violation(NamedTuple):
+    """A field, named as in JSON from the message on, and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+def violation(message: Message) -> Violation | None:
+    """The first violation of the contract in a message, or None. Most messages have none, which `fits` tells fast."""
+    return None if fits(message) else next(violations(message), None)
+
+
+def violations(message: Message) -> Iterator[Violation]:
+    """Every violation of the contract in a message, field by field in the contract's order."""
+    present = {field.name: value for field, value in message.ListFields()}
+    for field in message.DESCRIPTOR.fields:
+        value = present.get(field.name)
+        if value is None:
+            if _is_required(field):
+                yield Violation(field.json_name, "is required")
+        elif not field.is_repeated:
+            yield from _value_violations(field, field.json_name, value)
+        elif len(value) > LONGEST_LIST:
+            yield Violation(field.json_name, f"has more than {LONGEST_LIST} elements")
+        else:
+            for i, element in enumerate(value):
+                if element == "":
+                    yield Violation(f"{field.json_name}[{i}]", "is empty")
+                yield from _value_violations(field, f"{field.json_name}[{i}]", element)
+
+
+def nul_violation(message: Message) -> Violation | None:
+    """The first text with a NUL character, which no database keeps. Slow: look for a zero byte first."""
+    for field, value in message.ListFields():
+        for i, element in enumerate(value if field.is_repeated else (value,)):
+            name = f"{field.json_name}[{i}]" if field.is_repeated else field.json_name
+            if isinstance(element, str) and "\0" in element:
+                return Violation(name, "contains a NUL character")
+            if isinstance(element, Message):
+                inner = nul_violation(element)
+                if inner is not None:
+                    return Violation(f"{name}.{inner.field}", inner.description)
+    return None
+
+
+def fits(message: Message) -> bool:
+    """True when a message has no violation. Looks at many fields at a time, ten times faster than by name."""
+    for check in _checks(message.DESCRIPTOR):  # noqa: SIM110 - a generator would cost more than the checks
+        if not check(message):
+            return False
+    return True
+
+
+def _value_violations(field: _Field, name: str, value: Any) -> Iterator[Violation]:
+    if field.type == FieldDescriptor.TYPE_STRING and len(value) > _longest(field):
+        yield Violation(name, f"is longer than {_longest(field)} characters")
+    elif field.type == FieldDescriptor.TYPE_ENUM and value not in field.enum_type.values_by_number:
+        yield Violation(name, "is not a known value")
+    elif field.type == FieldDescriptor.TYPE_INT64 and abs(value) > _largest(field):
+        yield Violation(name, "is larger than any order")
+    elif field.type == FieldDescriptor.TYPE_MESSAGE:
+        if field.message_type.full_name == _TIMESTAMP:
+            if not (_FIRST_SECOND <= value.seconds <= _LAST_SECOND and 0 <= value.nanos <= _LAST_NANO):
+                yield Violation(name, "is not a time between the years 1 and 9999")
+        elif field.message_type.full_name == _DURATION:
+            if not _is_span(value):
+                yield Violation(name, "is not a span of at most 10,000 years")
+        else:
+            for inner in violations(value):
+                yield Violation(f"{name}.{inner.field}", inner.description)
+
+
+_Check: TypeAlias = Callable[[Any], bool]
+
+
+@cache
+def _checks(descriptor: Descriptor) -> tuple[_Check, ...]:
+    """The checks of a message type, grouped so that most of the work is done outside of Python code."""
+    fields: list[_Field] = list(descriptor.fields)
+    single = [field for field in fields if not field.is_repeated]
+    of = {kind: [field for field in single if field.type == kind] for kind in {field.type for field in single}}
+    texts = of.get(FieldDescriptor.TYPE_STRING, [])
+    integers = of.get(FieldDescriptor.TYPE_INT64, [])
+    messages = of.get(FieldDescriptor.TYPE_MESSAGE, [])
+    times = [field.name for field in messages if field.message_type.full_name == _TIMESTAMP]
+    others = [field for field in messages if field.message_type.full_name != _TIMESTAMP]
+    checks = [
+        _all_set([field.name for field in single if _is_required(field) and field not in messages]),
+        *(_present(field.name) for field in messages if _is_required(field)),
+        *(_no_longer([f.name for f in texts if _longest(f) == n], n) for n in (LONGEST_VALUE, LONGEST_TEXT)),
+        *(_between([f.name for f in integers if _largest(f) == n], -n, n) for n in (LARGEST_AMOUNT, _LARGEST_QUANTITY)),
+        _known(of.get(FieldDescriptor.TYPE_ENUM, [])),
+        # A time that is absent reads as 0, which is within the bounds.
+        _between([f"{name}.seconds" for name in times], _FIRST_SECOND, _LAST_SECOND),
+        _between([f"{name}.nanos" for name in times], 0, _LAST_NANO),
+        *(_inner(field) for field in others if field.containing_oneof is None),
+        *(_chosen(oneof) for oneof in descriptor.oneofs if any(field in others for field in oneof.fields)),
+        *(_list(field) for field in fields if field.is_repeated),
+    ]
+    return tuple(check for check in checks if check is not None)
+
+
+def _all_set(names: list[str]) -> _Check | None:
+    get = _getter(names)
+    return get and (lambda message: all(get(message)))
+
+
+def _present(name: str) -> _Check:
+    return lambda message: bool(message.HasField(name))
+
+
+def _no_longer(names: list[str], longest: int) -> _Check | None:
+    get = _getter(names)
+    return get and (lambda message: max(map(len, get(message))) <= longest)
+
+
+def _between(names: list[str], smallest: int, largest: int) -> _Check | None:
+    get = _getter(names)
+
+    def check(message: Any) -> bool:
+        values = get(message)
+        return bool(smallest <= min(values) and max(values) <= largest)
+
+    return get and check
+
+
+def _known(fields: list[_Field]) -> _Check | None:
+    get = _getter([field.name for field in fields])
+    known = [frozenset(field.enum_type.values_by_number) for field in fields]
+    known = known if len(known) > 1 else known * 2
+    return get and (lambda message: all(map(contains, known, get(message))))
+
+
+def _inner(field: _Field) -> _Check:
+    name, check = field.name, _element(field)
+    return lambda message: not message.HasField(name) or check(getattr(message, name))
+
+
+def _chosen(oneof: Any) -> _Check:
+    name, check = oneof.name, {field.name: _element(field) for field in oneof.fields}
+
+    def check_chosen(message: Any) -> bool:
+        chosen = message.WhichOneof(name)
+        return chosen is None or check[chosen](getattr(message, chosen))
+
+    return check_chosen
+
+
+def _list(field: _Field) -> _Check:
+    get, check = attrgetter(field.name), _element(field)
+
+    def check_list(message: Any) -> bool:
+        elements = get(message)
+        return not elements or (len(elements) <= LONGEST_LIST and all(map(check, elements)))
+
+    return check_list
+
+
+def _element(field: _Field) -> _Check:
+    if field.type == FieldDescriptor.TYPE_STRING:
+        longest = _longest(field)
+        return lambda value: 0 < len(value) <= longest
+    if field.type == FieldDescriptor.TYPE_ENUM:
+        return frozenset(field.enum_type.values_by_number).__contains__
+    if field.type == FieldDescriptor.TYPE_MESSAGE and field.message_type.full_name == _DURATION:
+        return _is_span
+    if field.type == FieldDescriptor.TYPE_MESSAGE:
+        return fits
+    return lambda _value: True
+
+
+def _getter(names: list[str]) -> Any:
+    """Gets the values of all the names at once, as a tuple; None without names."""
+    if not names:
+        return None
+    # Of a single name it would get the bare value.
+    return attrgetter(*names) if len(names) > 1 else attrgetter(*names, *names)
+
+
+def _is_required(field: _Field) -> bool:
+    return field_behavior_pb2.REQUIRED in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+
+
+def _longest(field: _Field) -> int:
+    names_somebody = field.containing_type.name == "Identifiers"
+    return LONGEST_VALUE if names_somebody or field.name.endswith(("_id", "_ids")) else LONGEST_TEXT
+
+
+def _largest(field: _Field) -> int:
+    return LARGEST_AMOUNT if field.name.endswith("micros") else _LARGEST_QUANTITY
+
+
+def _is_span(value: Any) -> bool:
+    seconds, nanos = value.seconds, value.nanos
+    return bool(abs(seconds) <= _LONGEST_SPAN and abs(nanos) <= _LAST_NANO and seconds * nanos >= 0)
