@@ -20,7 +20,6 @@ from deploy.local.programs import Account, Program
 
 HOST = "127.0.0.1"
 DATABASE = "touchstone"
-NOBODY = "nobody"
 
 # For many short transactions on one machine. A commit is answered when it is on disk (synchronous_commit stays on).
 POSTGRES_SETTINGS: Mapping[str, str] = {
@@ -120,15 +119,21 @@ class _Way:
 def _way(data: Path) -> _Way:
     """How to start Postgres so that it isn't root and can use `data`, a directory that exists.
 
-    A new directory is given to `nobody`, or stays root's where `nobody` can't go: there a namespace of its own makes
+    As root, a new directory is given to `nobody`, or stays root's where `nobody` can't go: there a namespace makes
     root an ordinary user, who may go where only root can. A directory in use is run the way that it was made.
     """
-    if os.geteuid() != 0:
-        return _Way()
     needed = [data, postgres_binary("postgres")]
+    user = os.geteuid()
+    if user != 0:
+        if _has_name(user):
+            return _Way()
+        if (way := _namespace()) is not None and way.works(needed):
+            return way
+        raise EngineError(f"Postgres needs a user with a name, and user {user} has none in /etc/passwd.")
+    nobody = _nobody()
+    if nobody is not None and not any(data.iterdir()):
+        os.chown(data, nobody.user, nobody.group)
     owner = data.stat()
-    if not any(data.iterdir()):
-        owner = _give_to_nobody(data)
     account = Account(user=owner.st_uid, group=owner.st_gid)
     way = _Way(account=account)
     if account.user and way.works(needed):
@@ -136,24 +141,36 @@ def _way(data: Path) -> _Way:
     closed = _closed_to(account, needed)
     if not any(data.iterdir()):
         os.chown(data, 0, 0)
-    unshare = shutil.which("unshare")
-    if unshare is not None and data.stat().st_uid == 0:
-        way = _Way(prefix=(unshare, "--user", "--map-user=1000", "--map-group=1000"))
-        if way.works(needed):
-            return way
+    if data.stat().st_uid == 0 and (way := _namespace()) is not None and way.works(needed):
+        return way
     raise EngineError(
         f"Postgres refuses to run as root, and user {account.user} can't enter {closed}. Open it "
         f"(chmod o+x {closed}), move the checkout or TOUCHSTONE_DATA_DIR, or start as an ordinary user."
     )
 
 
-def _give_to_nobody(data: Path) -> os.stat_result:
+def _namespace() -> _Way | None:
+    """A user namespace in which we are `nobody`: initdb wants a user with a name who isn't root."""
+    unshare, nobody = shutil.which("unshare"), _nobody()
+    if unshare is None or nobody is None:
+        return None
+    return _Way(prefix=(unshare, "--user", f"--map-user={nobody.user}", f"--map-group={nobody.group}"))
+
+
+def _nobody() -> Account | None:
     try:
-        nobody = pwd.getpwnam(NOBODY)
+        entry = pwd.getpwnam("nobody")
     except KeyError:
-        return data.stat()
-    os.chown(data, nobody.pw_uid, nobody.pw_gid)
-    return data.stat()
+        return None
+    return Account(user=entry.pw_uid, group=entry.pw_gid)
+
+
+def _has_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _closed_to(account: Account, paths: list[Path]) -> Path:
