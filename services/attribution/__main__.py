@@ -61,10 +61,10 @@ async def main(settings: ServiceSettings) -> None:
     await following.start()
 
     def register(server: grpc.aio.Server) -> None:
-        # The log's handler stands first: the first to know a method answers it.
-        server.add_generic_rpc_handlers((following.log_server.handler(CREDIT_SERVICE, "FollowCredits"),))
-        credits_servicer = CreditServicer(following.serving)  # type: ignore[abstract]  # FollowCredits: see above
+        credits_servicer = CreditServicer(following.serving)  # type: ignore[abstract]  # FollowCredits: see below
         add_CreditServiceServicer_to_server(credits_servicer, server)
+        # After the servicer: a method's last handler answers it.
+        following.log_server.serve_on(server, CREDIT_SERVICE, "FollowCredits")
         add_ModelServiceServicer_to_server(ModelServicer(following.serving), server)
         add_MaintenanceServiceServicer_to_server(MaintenanceServicer(following), server)
 

@@ -89,6 +89,16 @@ class _Batch:
                 return
         self.tenants.add(tenant_id)
 
+    def documents_after(self, tenant_id: str, stored: rules_store.RuleDocuments) -> rules_store.RuleDocuments:
+        """The documents at the greatest positions: an entry that was parked comes after newer ones."""
+        position, settings = self.settings.get(tenant_id, (0, b""))
+        if position > stored.settings_position:
+            stored = stored._replace(settings=settings, settings_position=position)
+        position, models = self.models.get(tenant_id, (0, b""))
+        if position > stored.models_position:
+            stored = stored._replace(models=models, models_position=position)
+        return stored
+
 
 async def apply_events(
     connection: AsyncConnection, _partition: int, entries: Sequence[Entry[event_pb2.LoggedEvent]]
@@ -116,28 +126,25 @@ async def apply_people(
     A tie through people lasts as long as order and touch have a person in common, so it can change only for orders of
     those persons whom an identifier left or joined, and for those whose own identifier did.
     """
-    persons, hubs, positions = _merged(entries)
-    before = await people.read_standings(connection, positions)
+    persons, hubs = _told_last(entries)
+    before = await people.read_standings(connection, persons.keys() | hubs.keys())
     after = {
-        named: people.Standing(
-            person_id=persons.get(named, before.get(named, _UNKNOWN).person_id),
-            hub=hubs.get(named, before.get(named, _UNKNOWN).hub),
-        )
-        for named in positions
+        named: _newer(before.get(named, _UNKNOWN), persons.get(named), hubs.get(named))
+        for named in persons.keys() | hubs.keys()
     }
     changed = {named: standing for named, standing in after.items() if standing != before.get(named, _UNKNOWN)}
     if not changed:
         return []
     await people.save_standings(connection, changed)
     identifiers = [
-        reopening.ByIdentifier(*named, standing.hub != before.get(named, _UNKNOWN).hub, positions[named])
+        reopening.ByIdentifier(*named, standing.hub != before.get(named, _UNKNOWN).hub, _position(standing))
         for named, standing in changed.items()
     ]
     concerned: dict[tuple[str, int], int] = {}
     for (tenant_id, identifier), standing in changed.items():
         for person_id in (before.get((tenant_id, identifier), _UNKNOWN).person_id, standing.person_id):
             if person_id is not None:
-                position = max(concerned.get((tenant_id, person_id), 0), positions[tenant_id, identifier])
+                position = max(concerned.get((tenant_id, person_id), 0), _position(standing))
                 concerned[tenant_id, person_id] = position
     found = await reopening.orders_by_people(
         connection, identifiers, (reopening.ByPerson(*person, position) for person, position in concerned.items())
@@ -150,48 +157,51 @@ async def apply_people(
     return await recompute(connection, reopened, rules)
 
 
-_UNKNOWN = people.Standing(None, hub=False)
+_UNKNOWN = people.Standing()
 
 
-def _merged(
+def _told_last(
     entries: Sequence[Entry[people_pb2.PeopleChange]],
-) -> tuple[dict[people.Named, int], dict[people.Named, bool], dict[people.Named, int]]:
-    """What the changes come to in the end: persons, hubs, and the last position that told of each identifier."""
-    persons: dict[people.Named, int] = {}
-    hubs: dict[people.Named, bool] = {}
-    positions: dict[people.Named, int] = {}
+) -> tuple[dict[people.Named, tuple[int, int]], dict[people.Named, tuple[int, bool]]]:
+    """What the entries last say of each identifier: its person, and whether it is a hub, each after its position."""
+    persons: dict[people.Named, tuple[int, int]] = {}
+    hubs: dict[people.Named, tuple[int, bool]] = {}
     for entry in entries:
         tenant_id = entry.message.tenant_id
         for identifier, person_id in people_wire.memberships(entry.message).items():
-            persons[tenant_id, identifier] = person_id
-            positions[tenant_id, identifier] = entry.position
+            persons[tenant_id, identifier] = (entry.position, person_id)
         for identifier, hub in people_wire.hub_changes(entry.message).items():
-            hubs[tenant_id, identifier] = hub
-            positions[tenant_id, identifier] = entry.position
-    return persons, hubs, positions
+            hubs[tenant_id, identifier] = (entry.position, hub)
+    return persons, hubs
+
+
+def _newer(before: people.Standing, person: tuple[int, int] | None, hub: tuple[int, bool] | None) -> people.Standing:
+    """The standing after what was told, unless something newer was told before: an entry may have been parked."""
+    if person is not None and person[0] > before.person_position:
+        before = before._replace(person_position=person[0], person_id=person[1])
+    if hub is not None and hub[0] > before.hub_position:
+        before = before._replace(hub_position=hub[0], hub=hub[1])
+    return before
+
+
+def _position(standing: people.Standing) -> int:
+    return max(standing.person_position, standing.hub_position)
 
 
 async def _take_rules(connection: AsyncConnection, batch: _Batch) -> tuple[dict[str, Rules], dict[str, int]]:
     """The rules as they stand after the batch, and the tenants whose orders they decide otherwise than before."""
     documents = await rules_store.read_rules(connection, batch.tenants)
-    rules = {tenant_id: rules_wire.rules(*document) for tenant_id, document in documents.items()}
-    told = {
-        tenant_id: rules_store.RuleDocuments(
-            settings=batch.settings.get(tenant_id, (0, documents[tenant_id].settings))[1],
-            models=batch.models.get(tenant_id, (0, documents[tenant_id].models))[1],
-        )
-        for tenant_id in batch.settings.keys() | batch.models.keys()
-    }
-    if not told:
+    told = {tenant_id: batch.documents_after(tenant_id, document) for tenant_id, document in documents.items()}
+    changed = {tenant_id: document for tenant_id, document in told.items() if document != documents[tenant_id]}
+    rules = {tenant_id: rules_wire.rules(one.settings, one.models) for tenant_id, one in told.items()}
+    if not changed:
         return rules, {}
-    await rules_store.save_rules(connection, told)
-    now = {tenant_id: rules_wire.rules(*document) for tenant_id, document in told.items()}
-    changed = {
-        tenant_id: max(batch.settings.get(tenant_id, (0,))[0], batch.models.get(tenant_id, (0,))[0])
-        for tenant_id, rule in now.items()
-        if rule != rules[tenant_id]
+    await rules_store.save_rules(connection, changed)
+    return rules, {
+        tenant_id: max(document.settings_position, document.models_position)
+        for tenant_id, document in changed.items()
+        if rules[tenant_id] != rules_wire.rules(documents[tenant_id].settings, documents[tenant_id].models)
     }
-    return {**rules, **now}, changed
 
 
 async def _reached(connection: AsyncConnection, batch: _Batch, rules: Mapping[str, Rules]) -> dict[OrderKey, int]:

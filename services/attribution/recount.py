@@ -29,7 +29,9 @@ class Recounted(NamedTuple):
 async def rules_of(connection: AsyncConnection, tenant_ids: set[str]) -> dict[str, Rules]:
     """The rules of these tenants."""
     documents = await read_rules(connection, tenant_ids)
-    return {tenant_id: rules_wire.rules(*document) for tenant_id, document in documents.items()}
+    return {
+        tenant_id: rules_wire.rules(document.settings, document.models) for tenant_id, document in documents.items()
+    }
 
 
 async def recount(

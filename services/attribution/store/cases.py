@@ -16,7 +16,7 @@ from services.attribution.store.touches import Search, find_touches
 from services.attribution.wire import events
 from services.kernel.identifiers import Identifier
 
-_UNKNOWN = Standing(None, hub=False)
+_UNKNOWN = Standing()
 
 _MICRO = 1000
 """Nanoseconds in a microsecond. Bounds are rounded down like the times that they are compared with, so that nothing

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.attribution.store.arrays import numbers, texts
 from services.kernel.identifiers import Identifier
 
 
@@ -126,9 +127,9 @@ async def replace_identifiers(
     for statement, named in ((_DELETE_IDENTIFIERS, gone), (_INSERT_IDENTIFIERS, new)):
         if named:
             columns = {
-                "kinds": [int(one.identifier.kind) for one in named],
-                "values": [one.identifier.value for one in named],
-                "order_micros": [one.order_micros for one in named],
+                "kinds": numbers(one.identifier.kind for one in named),
+                "values": texts(one.identifier.value for one in named),
+                "order_micros": numbers(one.order_micros for one in named),
             }
             await connection.execute(statement, {**_key_columns([one.key for one in named]), **columns})
 
@@ -137,9 +138,9 @@ def _orders(rows: Iterable[Any]) -> list[StoredOrder]:
     return [StoredOrder(OrderKey(*row[:3]), *row[3:]) for row in rows]
 
 
-def _key_columns(keys: Sequence[OrderKey]) -> dict[str, list[object]]:
+def _key_columns(keys: Sequence[OrderKey]) -> dict[str, object]:
     return {
-        "tenant_ids": [key.tenant_id for key in keys],
-        "order_ids": [key.order_id for key in keys],
-        "sources": [key.source for key in keys],
+        "tenant_ids": texts(key.tenant_id for key in keys),
+        "order_ids": texts(key.order_id for key in keys),
+        "sources": texts(key.source for key in keys),
     }

@@ -1,11 +1,12 @@
 """Who each identifier belongs to, and which name nobody, as the people log last said."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.attribution.store.arrays import numbers, texts
 from services.kernel.identifiers import Identifier, Kind
 
 Named = tuple[str, Identifier]
@@ -13,24 +14,30 @@ Named = tuple[str, Identifier]
 
 
 class Standing(NamedTuple):
-    """What the people log says of an identifier; no person when it said only whether it is a hub."""
+    """What the people log says of an identifier, and at which positions; no person before one was told."""
 
-    person_id: int | None
-    hub: bool
+    person_id: int | None = None
+    hub: bool = False
+    person_position: int = 0
+    hub_position: int = 0
 
 
 _READ = text(
-    """SELECT known.tenant_id, known.kind, known.value, known.person_id, known.hub
+    """SELECT known.tenant_id, known.kind, known.value, known.person_id, known.hub,
+              known.person_position, known.hub_position
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]))
             AS asked (tenant_id, kind, value)
        JOIN person_identifier AS known USING (tenant_id, kind, value)"""
 )
 
 _SAVE = text(
-    """INSERT INTO person_identifier (tenant_id, kind, value, person_id, hub)
+    """INSERT INTO person_identifier (tenant_id, kind, value, person_id, hub, person_position, hub_position)
        SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-                            CAST(:person_ids AS bigint[]), CAST(:hubs AS boolean[]))
-       ON CONFLICT (tenant_id, kind, value) DO UPDATE SET person_id = excluded.person_id, hub = excluded.hub"""
+                            CAST(:person_ids AS bigint[]), CAST(:hubs AS boolean[]),
+                            CAST(:person_positions AS bigint[]), CAST(:hub_positions AS bigint[]))
+       ON CONFLICT (tenant_id, kind, value) DO UPDATE
+       SET person_id = excluded.person_id, hub = excluded.hub,
+           person_position = excluded.person_position, hub_position = excluded.hub_position"""
 )
 
 
@@ -41,8 +48,7 @@ async def read_standings(connection: AsyncConnection, asked: Iterable[Named]) ->
         return {}
     rows = await connection.execute(_READ, _columns(wanted))
     return {
-        (tenant_id, Identifier(Kind(kind), value)): Standing(person_id, hub)
-        for tenant_id, kind, value, person_id, hub in rows
+        (tenant_id, Identifier(Kind(kind), value)): Standing(*standing) for tenant_id, kind, value, *standing in rows
     }
 
 
@@ -51,17 +57,18 @@ async def save_standings(connection: AsyncConnection, standings: Mapping[Named, 
     await connection.execute(
         _SAVE,
         {
-            **_columns(standings),
+            **_columns(list(standings)),
             "person_ids": [standing.person_id for standing in standings.values()],
             "hubs": [standing.hub for standing in standings.values()],
+            "person_positions": numbers(standing.person_position for standing in standings.values()),
+            "hub_positions": numbers(standing.hub_position for standing in standings.values()),
         },
     )
 
 
-def _columns(named: Iterable[Named]) -> dict[str, list[object]]:
-    columns: dict[str, list[object]] = {"tenant_ids": [], "kinds": [], "values": []}
-    for tenant_id, (kind, value) in named:
-        columns["tenant_ids"].append(tenant_id)
-        columns["kinds"].append(int(kind))
-        columns["values"].append(value)
-    return columns
+def _columns(named: Collection[Named]) -> dict[str, object]:
+    return {
+        "tenant_ids": texts(tenant_id for tenant_id, _ in named),
+        "kinds": numbers(identifier.kind for _, identifier in named),
+        "values": texts(identifier.value for _, identifier in named),
+    }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.attribution.store.arrays import numbers, texts
 from services.attribution.store.orders import OrderKey
 from services.kernel.identifiers import Identifier
 
@@ -89,12 +90,12 @@ async def orders_by_touches(connection: AsyncConnection, told: Iterable[ByTouch]
     rows = await connection.execute(
         _BY_TOUCHES,
         {
-            "tenant_ids": [one.tenant_id for one in wanted],
-            "kinds": [int(one.identifier.kind) for one in wanted],
-            "values": [one.identifier.value for one in wanted],
-            "from_micros": [one.from_micros for one in wanted],
-            "through_micros": [one.through_micros for one in wanted],
-            "positions": [one.position for one in wanted],
+            "tenant_ids": texts(one.tenant_id for one in wanted),
+            "kinds": numbers(one.identifier.kind for one in wanted),
+            "values": texts(one.identifier.value for one in wanted),
+            "from_micros": numbers(one.from_micros for one in wanted),
+            "through_micros": numbers(one.through_micros for one in wanted),
+            "positions": numbers(one.position for one in wanted),
         },
     )
     return {OrderKey(tenant_id, order_id, source): position for tenant_id, order_id, source, position in rows}
@@ -108,14 +109,14 @@ async def orders_by_people(
     rows = await connection.execute(
         _BY_PEOPLE,
         {
-            "tenant_ids": [one.tenant_id for one in identifiers],
-            "kinds": [int(one.identifier.kind) for one in identifiers],
-            "values": [one.identifier.value for one in identifiers],
+            "tenant_ids": texts(one.tenant_id for one in identifiers),
+            "kinds": numbers(one.identifier.kind for one in identifiers),
+            "values": texts(one.identifier.value for one in identifiers),
             "hubs": [one.hub for one in identifiers],
-            "positions": [one.position for one in identifiers],
-            "person_tenant_ids": [one.tenant_id for one in people],
-            "person_ids": [one.person_id for one in people],
-            "person_positions": [one.position for one in people],
+            "positions": numbers(one.position for one in identifiers),
+            "person_tenant_ids": texts(one.tenant_id for one in people),
+            "person_ids": numbers(one.person_id for one in people),
+            "person_positions": numbers(one.position for one in people),
         },
     )
     return {OrderKey(tenant_id, order_id, source): position for tenant_id, order_id, source, position in rows}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.attribution.store.arrays import numbers, texts
 from services.kernel.identifiers import Identifier
 
 
@@ -90,9 +91,9 @@ async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch
     rows = await connection.execute(
         _INSERT,
         {
-            "tenant_ids": [touch.tenant_id for touch in by_key.values()],
-            "sources": [touch.source for touch in by_key.values()],
-            "event_ids": [touch.event_id for touch in by_key.values()],
+            "tenant_ids": texts(touch.tenant_id for touch in by_key.values()),
+            "sources": texts(touch.source for touch in by_key.values()),
+            "event_ids": texts(touch.event_id for touch in by_key.values()),
             "events": [touch.event for touch in by_key.values()],
         },
     )
@@ -102,12 +103,12 @@ async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch
         await connection.execute(
             _INSERT_IDENTIFIERS,
             {
-                "tenant_ids": [touch.tenant_id for touch, _ in named],
-                "kinds": [int(identifier.kind) for _, identifier in named],
-                "values": [identifier.value for _, identifier in named],
-                "occur_micros": [touch.occur_micros for touch, _ in named],
-                "sources": [touch.source for touch, _ in named],
-                "event_ids": [touch.event_id for touch, _ in named],
+                "tenant_ids": texts(touch.tenant_id for touch, _ in named),
+                "kinds": numbers(identifier.kind for _, identifier in named),
+                "values": texts(identifier.value for _, identifier in named),
+                "occur_micros": numbers(touch.occur_micros for touch, _ in named),
+                "sources": texts(touch.source for touch, _ in named),
+                "event_ids": texts(touch.event_id for touch, _ in named),
             },
         )
     return fresh
@@ -126,17 +127,17 @@ async def find_touches(connection: AsyncConnection, searches: Iterable[Search]) 
     rows = await connection.execute(
         _FIND,
         {
-            "numbers": [search.number for search, _ in direct],
-            "tenant_ids": [search.tenant_id for search, _ in direct],
-            "kinds": [int(identifier.kind) for _, identifier in direct],
-            "values": [identifier.value for _, identifier in direct],
-            "from_micros": [search.from_micros for search, _ in direct],
-            "through_micros": [search.through_micros for search, _ in direct],
-            "person_numbers": [search.number for search in personal],
-            "person_tenant_ids": [search.tenant_id for search in personal],
-            "person_ids": [search.person_id for search in personal],
-            "person_from_micros": [search.from_micros for search in personal],
-            "person_through_micros": [search.through_micros for search in personal],
+            "numbers": numbers(search.number for search, _ in direct),
+            "tenant_ids": texts(search.tenant_id for search, _ in direct),
+            "kinds": numbers(identifier.kind for _, identifier in direct),
+            "values": texts(identifier.value for _, identifier in direct),
+            "from_micros": numbers(search.from_micros for search, _ in direct),
+            "through_micros": numbers(search.through_micros for search, _ in direct),
+            "person_numbers": numbers(search.number for search in personal),
+            "person_tenant_ids": texts(search.tenant_id for search in personal),
+            "person_ids": numbers(search.person_id for search in personal),
+            "person_from_micros": numbers(search.from_micros for search in personal),
+            "person_through_micros": numbers(search.through_micros for search in personal),
         },
     )
     return [FoundTouch(number, source, event) for number, source, event in rows]

@@ -41,20 +41,25 @@ _TABLES = (
            source text NOT NULL,
            event_id text NOT NULL,
            PRIMARY KEY (tenant_id, kind, value, occur_micros, source, event_id))""",
-    # Who an identifier belongs to, as the people log last said; NULL when it said only that it names nobody.
+    # Who an identifier belongs to, as the people log last said; NULL when it said only that it names nobody. The
+    # positions are those that said so: an entry that was parked comes after newer ones.
     """CREATE TABLE person_identifier (
            tenant_id text NOT NULL,
            kind smallint NOT NULL,
            value text NOT NULL,
            person_id bigint,
+           person_position bigint NOT NULL,
            hub boolean NOT NULL,
+           hub_position bigint NOT NULL,
            PRIMARY KEY (tenant_id, kind, value))""",
     "CREATE INDEX person_identifier_by_person ON person_identifier (tenant_id, person_id)",
     # The documents as they stand in the log; NULL before the first.
     """CREATE TABLE tenant_rules (
            tenant_id text PRIMARY KEY,
            settings bytea,
-           models bytea)""",
+           settings_position bigint NOT NULL,
+           models bytea,
+           models_position bigint NOT NULL)""",
 )
 
 
