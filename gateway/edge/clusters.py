@@ -31,8 +31,8 @@ from gateway.edge.template import UPSTREAMS
 # A port is a number to Envoy's types. The rendering writes a placeholder where it finds one of these.
 PORTS = {"edge": 1} | {name: number for number, name in enumerate(UPSTREAMS, start=2)}
 
-# Less than the 5 s after which the web server closes a quiet connection: a request must never meet a closing one.
-WEB_IDLE = timedelta(seconds=3)
+# Far less than the hour after which the web server closes a quiet connection: no request must meet a closing one.
+WEB_IDLE = timedelta(minutes=1)
 
 
 def address(name: str) -> Address:
