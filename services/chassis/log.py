@@ -221,7 +221,15 @@ class LogServer:
             yield batch
 
     def handler(self, service: str, method: str) -> grpc.GenericRpcHandler:
-        """The gRPC method that streams this log; the entries pass through it unread."""
+        """The gRPC method that streams this log, for a server that has no other servicer of the service."""
+        return grpc.method_handlers_generic_handler(service, {method: self._method_handler()})
+
+    def serve_on(self, server: grpc.aio.Server, service: str, method: str) -> None:
+        """Lets the server answer the method with this log, in the place of the servicer that was added before."""
+        server.add_registered_method_handlers(service, {method: self._method_handler()})
+
+    def _method_handler(self) -> Any:
+        """Streams this log; the entries pass through it unread."""
 
         async def serve(
             request: log_pb2.FollowRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -236,15 +244,10 @@ class LogServer:
             ):
                 yield batch
 
-        return grpc.method_handlers_generic_handler(
-            service,
-            {
-                method: grpc.unary_stream_rpc_method_handler(
-                    serve,
-                    request_deserializer=log_pb2.FollowRequest.FromString,
-                    response_serializer=log_pb2.LogBatch.SerializeToString,
-                )
-            },
+        return grpc.unary_stream_rpc_method_handler(
+            serve,
+            request_deserializer=log_pb2.FollowRequest.FromString,
+            response_serializer=log_pb2.LogBatch.SerializeToString,
         )
 
 

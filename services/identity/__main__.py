@@ -16,6 +16,7 @@ from services.chassis.generations import FollowingService
 from services.chassis.maintenance import MaintenanceServicer
 from services.chassis.server import run, serve
 from services.chassis.settings import ServiceSettings, load
+from services.chassis.tokens import read_token
 from services.chassis.wakeups import Wakeups
 from services.identity.follower import apply
 from services.identity.servicer import PeopleServicer
@@ -28,7 +29,7 @@ MAINTENANCE_SERVICE = maintenance_service_pb2.DESCRIPTOR.services_by_name["Maint
 async def main(settings: ServiceSettings) -> None:
     """Composes the service and runs it until it is told to stop."""
     wakeups = Wakeups(settings.redis_url)
-    ingest = open_channel(settings.ingest_address, token=lambda: settings.service_token_file.read_text().strip())
+    ingest = open_channel(settings.ingest_address, token=read_token(settings.service_token_file))
     following = FollowingService(
         name=NAME,
         database_url=settings.database_url,
@@ -47,11 +48,11 @@ async def main(settings: ServiceSettings) -> None:
     await following.start()
 
     def register(server: grpc.aio.Server) -> None:
-        # The log's handler stands first: the first to know a method answers it.
-        server.add_generic_rpc_handlers((following.log_server.handler(PEOPLE_SERVICE, "FollowPeople"),))
         events = EventServiceStub(ingest)
-        people = PeopleServicer(following.serving, events)  # type: ignore[abstract]  # FollowPeople: see above
+        people = PeopleServicer(following.serving, events)  # type: ignore[abstract]  # FollowPeople: see below
         add_PeopleServiceServicer_to_server(people, server)
+        # After the servicer: a method's last handler answers it.
+        following.log_server.serve_on(server, PEOPLE_SERVICE, "FollowPeople")
         add_MaintenanceServiceServicer_to_server(MaintenanceServicer(following), server)
 
     await serve(

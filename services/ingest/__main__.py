@@ -61,10 +61,10 @@ async def _serve(settings: IngestSettings) -> None:
     directory = TenantDirectory(engine, vault)
 
     def register(grpc_server: grpc.aio.Server) -> None:
-        # Before the servicer, which has the method too: the first handler that knows a method answers it.
-        grpc_server.add_generic_rpc_handlers((log_server.handler(_EVENTS, "FollowEvents"),))
-        events = EventServicer(event_log, directory)  # type: ignore[abstract]  # FollowEvents: see above
+        events = EventServicer(event_log, directory)  # type: ignore[abstract]  # FollowEvents: see below
         event_service_pb2_grpc.add_EventServiceServicer_to_server(events, grpc_server)
+        # After the servicer: a method's last handler answers it.
+        log_server.serve_on(grpc_server, _EVENTS, "FollowEvents")
         tenants = TenantServicer(engine, vault, event_log, directory, signing_key)
         tenant_service_pb2_grpc.add_TenantServiceServicer_to_server(tenants, grpc_server)
         sources = SourceServicer(engine, vault, directory)
