@@ -25,7 +25,7 @@ class PeopleServicer(people_service_pb2_grpc.PeopleServiceServicer):
     """`touchstone.identity.v1.PeopleService`, but for FollowPeople: the log's own handler answers that."""
 
     def __init__(
-        self, serving: Callable[[], AsyncEngine], events: event_service_pb2_grpc.EventServiceAsyncStub
+        self, serving: Callable[[], AsyncEngine], events: "event_service_pb2_grpc.EventServiceAsyncStub"
     ) -> None:
         self._serving = serving
         self._events = events
