@@ -150,7 +150,7 @@ class Verifier:
             published = json.loads(self._jwks_file.read_bytes())["keys"]
             usable = [entry for entry in published if entry.get("crv") == "P-256" and entry.get("kid")]
             self._keys = {entry["kid"]: jwt.PyJWK(entry, _ALGORITHM) for entry in usable}
-        except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWKError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
             raise ValueError(f"{self._jwks_file.name} is no JWKS") from error
         self._read_version = version
 

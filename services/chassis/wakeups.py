@@ -130,7 +130,10 @@ class Wakeups:
         # The answer to a subscription counts too: what was published before it may have been missed.
         if message["type"] in {"message", "subscribe"}:
             for callback in self._callbacks.get(message["channel"].decode().removeprefix(_CHANNEL), ()):
-                callback()
+                try:
+                    callback()
+                except Exception:  # noqa: BLE001 - one that fails must not keep the others asleep
+                    _log.exception("wake-up failed")
 
 
 async def _subscribe(connection: PubSub, topics: AbstractSet[str]) -> None:
