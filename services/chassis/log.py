@@ -30,7 +30,7 @@ TABLES = (
 
 _BATCH_ENTRIES = 500
 _BATCH_BYTES = 4 << 20
-_RECENT_BYTES = 8 << 20
+_RECENT_BYTES = 4 << 20
 _HEARTBEAT_SECONDS = 5.0
 _POLL_SECONDS = 0.5
 
@@ -160,8 +160,8 @@ class LogServer:
             self._known.set()
             self._heads = [0] * PARTITION_COUNT
             self._tails = [_Tail() for _ in range(PARTITION_COUNT)]
-            for event in self._advanced:
-                event.set()
+            for partition in range(PARTITION_COUNT):
+                self._advance(partition, 0)
         for row in rows:
             if row.position > self._heads[row.partition_id]:
                 self._advance(row.partition_id, row.position)

@@ -1,0 +1,251 @@
+"""Logs, followers and generations, on a real Postgres and a real gRPC server."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.wrappers_pb2 import Int64Value
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.chassis import log
+from services.chassis.database import open_database
+from services.chassis.follow import Entry, Subscription
+from services.chassis.generations import FollowingService
+from services.chassis.migrations import migrate
+from services.chassis.wakeups import Wakeups
+
+SOURCE_MIGRATION = """
+from alembic import op
+from services.chassis import log
+revision = "0001"
+down_revision = None
+def upgrade():
+    for statement in log.TABLES:
+        op.execute(statement)
+"""
+
+SUMS_MIGRATION = """
+from alembic import op
+from services.chassis import follow, log
+revision = "0001"
+down_revision = None
+def upgrade():
+    for statement in (*log.TABLES, *follow.TABLES):
+        op.execute(statement)
+    op.execute("CREATE TABLE total (partition_id int PRIMARY KEY, total bigint NOT NULL, count bigint NOT NULL)")
+"""
+
+
+def scripts(directory: Path, migration: str) -> Path:
+    (directory / "versions").mkdir(parents=True)
+    (directory / "versions" / "0001_tables.py").write_text(migration)
+    return directory
+
+
+def numbers(*values: int) -> list[bytes]:
+    return [Int64Value(value=value).SerializeToString() for value in values]
+
+
+class Poison(Exception):
+    pass
+
+
+class Sums:
+    """A service that sums the numbers of a log, and publishes each doubled; numbers in `poison` fail."""
+
+    def __init__(self) -> None:
+        self.poison: set[int] = set()
+
+    async def apply(self, connection: AsyncConnection, partition: int, entries: Sequence[Entry[Int64Value]]) -> Sequence[bytes]:
+        values = [entry.message.value for entry in entries]
+        if self.poison.intersection(values):
+            raise Poison
+        await connection.execute(
+            text(
+                """INSERT INTO total VALUES (:partition, :total, :count)
+                   ON CONFLICT (partition_id) DO UPDATE
+                   SET total = total.total + excluded.total, count = total.count + excluded.count"""
+            ),
+            {"partition": partition, "total": sum(values), "count": len(values)},
+        )
+        return numbers(*(2 * value for value in values))
+
+
+class House:
+    """A source log, served; and services that follow it, and one another."""
+
+    def __init__(self, url: str, directory: Path, server: grpc.aio.Server, channel: grpc.aio.Channel) -> None:
+        self.url, self.directory, self.server, self.channel = url, directory, server, channel
+        self.engine = open_database(url, schema="source")
+        self.wakeups = Wakeups(None)
+        self.source = log.LogServer(name="source", engine_of=lambda: self.engine, wakeups=self.wakeups)
+
+    async def append(self, partition: int, *values: int) -> None:
+        async with self.engine.begin() as connection:
+            after = await log.append(connection, partition, numbers(*values))
+        self.source.committed(self.source.log_id, partition, after, numbers(*values))
+
+    def sums(self, name: str, decider: Sums, follows: str) -> FollowingService:
+        subscription = Subscription(
+            log=follows, channel=self.channel, method=f"/{follows}/Follow", message_type=Int64Value, apply=decider.apply
+        )
+        directory = self.directory / name
+        return FollowingService(
+            name=name,
+            database_url=self.url,
+            migrations=directory if directory.exists() else scripts(directory, SUMS_MIGRATION),
+            subscriptions=[subscription],
+            wakeups=self.wakeups,
+        )
+
+    @asynccontextmanager
+    async def running(self, service: FollowingService) -> AsyncIterator[FollowingService]:
+        await service.start()
+        task = asyncio.create_task(service.run())
+        try:
+            yield service
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await service.close()
+
+
+async def totals(service: FollowingService) -> dict[int, tuple[int, int]]:
+    async with service.serving().connect() as connection:
+        rows = await connection.execute(text("SELECT partition_id, total, count FROM total ORDER BY partition_id"))
+        return {row.partition_id: (row.total, row.count) for row in rows}
+
+
+async def until(condition: Callable, seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    await migrate(database_url, schema="source", scripts=scripts(tmp_path / "source", SOURCE_MIGRATION))
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        built = House(database_url, tmp_path, server, channel)
+        built.server.add_generic_rpc_handlers((built.source.handler("source", "Follow"),))
+        watching = asyncio.create_task(built.source.run())
+        await server.start()
+        yield built
+        watching.cancel()
+        await server.stop(None)
+    await built.engine.dispose()
+
+
+async def test_positions_are_gapless_and_in_commit_order(house: House) -> None:
+    async def writer(seed: int) -> list[tuple[int, bytes]]:
+        written = []
+        chance = random.Random(seed)
+        for step in range(15):
+            payloads = [b"%d/%d/%d" % (seed, step, i) for i in range(chance.randint(1, 5))]
+            try:
+                async with house.engine.begin() as connection:
+                    after = await log.append(connection, 3, payloads)
+                    await asyncio.sleep(chance.random() / 200)
+                    if chance.random() < 0.2:
+                        raise Poison
+            except Poison:
+                continue
+            written += [(after + 1 + i, payload) for i, payload in enumerate(payloads)]
+        return written
+
+    written = sorted(entry for part in await asyncio.gather(*(writer(seed) for seed in range(6))) for entry in part)
+    assert [position for position, _ in written] == list(range(1, len(written) + 1))
+    seen = []
+    async for batch in house.source.follow(3, 0):
+        assert batch.after_position == len(seen)
+        seen += batch.entries
+        if len(seen) == len(written):
+            break
+    assert seen == [payload for _, payload in written]
+
+
+async def test_a_follower_applies_each_entry_once_however_often_it_is_stopped(house: House) -> None:
+    sent = 0
+    for round_ in range(4):
+        async with house.running(house.sums("sums", Sums(), "source")):
+            for value in range(40):
+                await house.append(value % 5, round_ * 100 + value)
+                sent += 1
+            # Stopped in the middle: what was not applied is applied by the next one.
+            await asyncio.sleep(0.02 * round_)
+    async with house.running(house.sums("sums", Sums(), "source")) as service:
+
+        async def complete() -> bool:
+            return sum(count for _, count in (await totals(service)).values()) >= sent
+
+        await until(complete)
+        expected = {p: sum(r * 100 + v for r in range(4) for v in range(40) if v % 5 == p) for p in range(5)}
+        assert {p: total for p, (total, _) in (await totals(service)).items()} == expected
+
+
+async def test_replicas_share_partitions_and_apply_nothing_twice(house: House) -> None:
+    async with house.running(house.sums("sums", Sums(), "source")) as one:
+        async with house.running(house.sums("sums", Sums(), "source")):
+            for value in range(200):
+                await house.append(value % 7, value)
+
+            async def complete() -> bool:
+                return sum(count for _, count in (await totals(one)).values()) >= 200
+
+            await until(complete)
+        assert sum(total for total, _ in (await totals(one)).values()) == sum(range(200))
+
+
+async def test_an_entry_that_fails_is_parked_alone_and_can_be_applied_after_the_mend(house: House) -> None:
+    decider = Sums()
+    decider.poison = {13, 27}
+    async with house.running(house.sums("sums", decider, "source")) as service:
+        await house.append(1, *range(40))
+
+        async def complete() -> bool:
+            return (await totals(service)).get(1, (0, 0))[1] == 38
+
+        await until(complete)
+        [(running, checkpoints)] = await service.checkpoints()
+        assert checkpoints["source", 1][1] == 40
+        assert await running.follower.replay_parked() == (0, 2)
+        decider.poison = {27}
+        assert await running.follower.replay_parked() == (1, 1)
+        assert (await totals(service))[1] == (sum(range(40)) - 27, 39)
+
+
+async def test_a_rebuild_swaps_in_the_same_state_and_who_follows_it_starts_over(house: House) -> None:
+    first = house.sums("first", Sums(), "source")
+    house.server.add_generic_rpc_handlers((first.log_server.handler("first", "Follow"),))
+    second = house.sums("second", Sums(), "first")
+    async with house.running(first), house.running(second):
+        await house.append(1, *range(50))
+
+        async def complete() -> bool:
+            return (await totals(second)).get(1) == (2 * sum(range(50)), 50)
+
+        await until(complete)
+        old_log = first.log_server.log_id
+        generation = await first.start_rebuild()
+        assert await first.start_rebuild() == generation
+        await house.append(1, *range(50, 60))
+        await until(lambda: _true(first.is_serving(generation)))
+        assert (await totals(first))[1][0] <= sum(range(60))
+
+        async def followed() -> bool:
+            return first.log_server.log_id != old_log and (await totals(second)).get(1) == (2 * sum(range(60)), 60)
+
+        await until(followed)
+        assert (await totals(first))[1] == (sum(range(60)), 60)
+        assert await second.start_rebuild() >= 2
+
+
+async def _true(value: bool) -> bool:
+    return value
