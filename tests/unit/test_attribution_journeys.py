@@ -1,0 +1,38 @@
+"""The golden journeys, each decided by the domain alone."""
+
+import pytest
+from touchstone.ingest.v1 import event_pb2, model_pb2
+
+from services.attribution.domain.attribute import Tier, Verdict
+from tests.attribution import journeys
+from tests.attribution.journeys import Journey
+from tests.attribution.oracle import decisions
+from tests.attribution.telling import EUR, logged
+
+
+def by_model(journey: Journey) -> list[event_pb2.LoggedEvent]:
+    if journey.model is None:
+        return []
+    models = model_pb2.ModelSet(models=[model_pb2.Model(**journey.model)])
+    return [logged(event_pb2.Event(event_id="m", models=models), source="touchstone")]
+
+
+@pytest.mark.parametrize("journey", journeys.ALL, ids=lambda journey: journey.because)
+def test_journeys_earn_what_a_marketer_expects(journey: Journey) -> None:
+    events = [*by_model(journey), *(logged(event) for event in journey.events())]
+    [(sale, [attribution])] = decisions(events, [journey.people] if journey.people else []).values()
+
+    assert (sale.excluded.name if sale.excluded else "") == journey.excluded
+    assert {one.touch.event_id: one.verdict.name for one in attribution.considered} == journey.verdicts
+    assert {one.touch.event_id: one.fraction_millionths for one in attribution.credits} == journey.shares
+    assert (attribution.matched_by.name if attribution.matched_by else "") == journey.tier
+    if journey.shares:
+        assert sum(one.fraction_millionths for one in attribution.credits) == 1_000_000
+        assert sum(one.gross_micros for one in attribution.credits) == 100 * EUR == sale.gross_micros
+        assert sum(one.net_micros for one in attribution.credits) == sale.net_micros
+
+
+def test_every_tier_and_verdict_that_this_version_answers_has_a_journey() -> None:
+    verdicts = {verdict for journey in journeys.ALL for verdict in journey.verdicts.values()}
+    assert verdicts == {verdict.name for verdict in Verdict} - {"FILTERED"}
+    assert {journey.tier for journey in journeys.ALL} == {"", *(tier.name for tier in Tier)}
