@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -35,13 +36,25 @@ _log = logging.getLogger(__name__)
 
 
 def run(service: Coroutine[Any, Any, None]) -> None:
-    """Runs the process until its service ends, on the fastest event loop there is."""
+    """Runs the process until its service ends, on the fastest event loop there is; exits with 1 when it can't start.
+
+    Logs are JSON from here on, under the name of the package that was started.
+    """
+    telemetry.log_as_json(Path(sys.argv[0]).parent.name, "INFO")
+    try:
+        _run(service)
+    except Exception as error:  # noqa: BLE001 - the traceback that Python prints would quote the exception's text
+        _log.critical("ended", exc_info=error)
+        raise SystemExit(1) from None
+
+
+def _run(service: Coroutine[Any, Any, None]) -> None:
     if sys.platform == "win32":
         asyncio.run(service)
-        return
-    import uvloop
+    else:
+        import uvloop
 
-    uvloop.run(service)
+        uvloop.run(service)
 
 
 async def serve(
@@ -70,6 +83,7 @@ async def serve(
     port = server.add_insecure_port(settings.listen)
     asyncio.get_running_loop().set_exception_handler(_log_unhandled)
     stopping = _stop_signal()
+    await _tell(health, services, health_pb2.HealthCheckResponse.NOT_SERVING)
     await server.start()
     _log.info("listening", extra={"port": port})
     stopped = asyncio.create_task(stopping.wait())
@@ -112,21 +126,25 @@ async def _tell_health(
     health: HealthServicer, services: Sequence[str], ready: Callable[[], Awaitable[bool]] | None
 ) -> None:
     """Keeps the health of the server ("") and of each service up to date, for ever."""
-    told: bool | None = None
+    told = False
     while True:
         try:
             async with asyncio.timeout(_ANSWER):
                 is_ready = ready is None or await ready()
         except Exception as error:  # noqa: BLE001 - who can't say that it is ready is not
             is_ready = False
-            _log.log(logging.DEBUG if told is False else logging.WARNING, "not ready", exc_info=error)
+            _log.log(logging.WARNING if told else logging.DEBUG, "not ready", exc_info=error)
         if is_ready is not told:
             _log.info("health", extra={"serving": is_ready})
             told = is_ready
             status = health_pb2.HealthCheckResponse.SERVING if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
-            for name in ("", *services):
-                await health.set(name, status)
+            await _tell(health, services, status)
         await asyncio.sleep(4 * _LOOK if is_ready else _LOOK)
+
+
+async def _tell(health: HealthServicer, services: Sequence[str], status: int) -> None:
+    for name in ("", *services):
+        await health.set(name, status)
 
 
 async def _drain(

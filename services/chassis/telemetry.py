@@ -32,11 +32,16 @@ _tracer: trace.Tracer | None = None
 
 def configure(name: str, settings: MeshSettings) -> None:
     """Sends this process's logs to stderr and, where an endpoint is configured, its traces and metrics there."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter(name))
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    log_as_json(name, settings.log_level)
     if settings.otlp_endpoint is not None:
         _export(name, settings.otlp_endpoint)
+
+
+def log_as_json(name: str, level: str) -> None:
+    """Sends this process's logs from `level` on to stderr, one JSON object a line."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter(name))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
 def _export(name: str, endpoint: str) -> None:

@@ -115,3 +115,13 @@ async def test_a_process_that_is_told_too_little_does_not_start(environment):
     process = await _start(environment)
     _, said = await asyncio.wait_for(process.communicate(), 20)
     assert (process.returncode, said) == (2, b"TOUCHSTONE_JWKS_FILE: Field required\n")
+
+
+async def test_a_start_that_fails_quotes_nothing(environment):
+    environment["TOUCHSTONE_JWKS_FILE"] = environment["TOUCHSTONE_SERVICE_TOKEN_FILE"]
+    process = await _start(environment)
+    _, logged = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    [line] = map(json.loads, logged.splitlines())
+    assert (line["message"], line["exception"][0]) == ("ended", "ValueError")
+    assert "eyJ" not in str(line), "a token's beginning"

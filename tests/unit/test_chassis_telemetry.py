@@ -9,6 +9,10 @@ import orjson
 import psycopg
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from services.chassis import statuses, telemetry
@@ -63,6 +67,38 @@ async def test_a_trace_is_continued_where_its_context_is_well_formed(given, kept
 
     assert await asyncio.create_task(call()) == (kept, kept[3:35])
     assert telemetry.current_trace_parent() == "", "a call's trace stays in its task"
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """What is told of traces, where an endpoint is configured."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry, "_tracer", provider.get_tracer("test"))
+    return exporter
+
+
+async def test_spans_stand_under_the_callers_trace(spans):
+    async def call():
+        telemetry.continue_trace(TRACE_PARENT)
+        with telemetry.span("outer"):
+            outer = telemetry.current_trace_parent()
+            with telemetry.span("inner"):
+                return outer, _line()["trace_id"]
+
+    outer, trace_id = await asyncio.create_task(call())
+    assert trace_id == TRACE_PARENT[3:35] == outer[3:35]
+    inner, told = spans.get_finished_spans()
+    assert f"{told.parent.span_id:016x}" == TRACE_PARENT[36:52]
+    assert f"{inner.parent.span_id:016x}" == outer[36:52]
+
+
+def test_a_failed_span_is_told_by_its_kind_alone(spans):
+    with pytest.raises(ValueError, match="shopper"), telemetry.span("work"):
+        raise ValueError("shopper@example.com")
+    [told] = spans.get_finished_spans()
+    assert (told.status.status_code, told.status.description) == (StatusCode.ERROR, "ValueError")
+    assert "shopper" not in told.to_json()
 
 
 @pytest.mark.parametrize(
