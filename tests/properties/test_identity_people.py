@@ -1,0 +1,127 @@
+"""People are a pure function of the set of observations, decisions and rules, whatever their order."""
+
+from itertools import combinations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.identity.domain.facts import Facts
+from services.identity.domain.nodes import kind_of, node_of, pair_of
+from services.identity.domain.people import hubs, people
+from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
+from services.identity.domain.step import (
+    Standing,
+    Step,
+    differences,
+    name,
+    place_if_known,
+    regions_to_load,
+    settle,
+    torn_regions,
+)
+from services.kernel.identifiers import Kind
+
+COUNTS = {Kind.SESSION: 6, Kind.VISITOR: 2, Kind.EMAIL: 6, Kind.PHONE: 2, Kind.CUSTOMER: 2, Kind.CONVERSATION: 3}
+NODES = [node_of(kind, str(number)) for kind, count in COUNTS.items() for number in range(count)]
+
+observations = st.lists(st.sampled_from(NODES), min_size=1, max_size=4, unique_by=kind_of).map(
+    lambda nodes: tuple(sorted(nodes))
+)
+pairs = st.lists(st.sampled_from(NODES), min_size=2, max_size=2, unique=True).map(lambda nodes: pair_of(*nodes))
+verdicts = st.builds(Decision, occur_nanos=st.integers(0, 3), event_id=st.sampled_from("ab"), linked=st.booleans())
+rules = st.builds(
+    Rules,
+    limits=st.fixed_dictionaries({kind: st.integers(0, 4) for kind in (Kind.VISITOR, Kind.PHONE, Kind.CUSTOMER)}),
+    blocked=st.frozensets(st.sampled_from(NODES), max_size=2),
+)
+
+
+def brute_force(observed, unlinked, rules):
+    """Every pair written out; a person is what is reached from an identifier by repeated looking."""
+    links = {pair for members in observed for pair in combinations(members, 2) if pair not in unlinked}
+    nodes = {node for members in observed for node in members}
+
+    def emails(node):
+        return {other for pair in links if node in pair for other in pair if kind_of(other) is Kind.EMAIL}
+
+    def names_nobody(node):
+        return node in rules.blocked or len(emails(node)) > rules.limits.get(kind_of(node), len(nodes))
+
+    nobody = {node for node in nodes if names_nobody(node)}
+    links = {pair for pair in links if nobody.isdisjoint(pair)}
+    reached = {node: {node} for node in nodes}
+    for _ in nodes:
+        for left, right in links:
+            reached[left] = reached[right] = reached[left] | reached[right]
+    return nobody, {node: min(reached[node]) for node in nodes}
+
+
+@given(st.lists(observations, max_size=25), st.frozensets(pairs, max_size=6), rules)
+@settings(max_examples=200, deadline=None)
+def test_people_are_the_components_without_hubs(observed, unlinked, rules):
+    nobody = hubs(observed, rules, unlinked)
+
+    assert (nobody, people(observed, nobody, unlinked)) == brute_force(observed, unlinked, rules)
+
+
+@given(st.data(), st.lists(observations, max_size=25), st.frozensets(pairs, max_size=6), rules)
+@settings(max_examples=100, deadline=None)
+def test_neither_order_nor_repetition_matters(data, observed, unlinked, rules):
+    again = data.draw(st.permutations(observed + observed[:5]))
+
+    nobody = hubs(observed, rules, unlinked)
+    assert hubs(again, rules, unlinked) == nobody
+    assert people(again, nobody, unlinked) == people(observed, nobody, unlinked)
+
+
+@given(st.lists(st.tuples(pairs, verdicts), max_size=12), st.data())
+@settings(max_examples=100)
+def test_the_newest_decision_of_a_pair_holds_whenever_it_is_told(told, data):
+    shuffled = data.draw(st.permutations(told))
+    cut = data.draw(st.integers(0, len(told)))
+
+    def holding(batches):
+        kept = {}
+        for batch in batches:
+            facts = Facts()
+            for pair, decision in batch:
+                facts.decide(pair, decision)
+            kept |= newer_decisions(kept, facts.decisions)
+        return kept
+
+    assert holding([told]) == holding([shuffled[:cut], shuffled[cut:]])
+
+
+@given(st.lists(observations, max_size=15), pairs, st.integers(0, 4))
+@settings(max_examples=100, deadline=None)
+def test_an_unlinked_pair_is_as_if_never_seen_together(observed, pair, limit):
+    rules = Rules(limits=dict.fromkeys((Kind.VISITOR, Kind.PHONE, Kind.CUSTOMER), limit))
+    apart, together = [*observed, pair[:1], pair[1:]], [*observed, pair]
+    unlinked = unlinked_pairs({pair: Decision(occur_nanos=1, event_id="u", linked=False)})
+
+    nobody = hubs(together, rules, unlinked)
+    assert nobody == hubs(apart, rules, unlinked)
+    assert people(together, nobody, unlinked) == people(apart, nobody, unlinked)
+
+
+@given(st.lists(st.lists(observations, max_size=6), max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_steps_lead_where_everything_at_once_does(batches):
+    kept: dict[int, Standing] = {}
+    seen = set()
+    for batch in batches:
+        new = {one for one in batch if place_if_known(one, kept) is None or one not in seen}
+        naming = name(kept, new, {}, Rules(), frozenset())
+        torn = torn_regions(kept, naming.hubs, ())
+        again = {one for one in seen if any(kept[node].region in torn for node in one)}
+        step = Step.of(
+            standings=kept, links=new | again, unlinked=frozenset(), naming=naming, torn=torn, freed=frozenset()
+        )
+        settled = settle(step)
+        assert all(region in {one.region for one in kept.values()} for region in regions_to_load(step, settled))
+        kept = kept | differences(step, settled, dict.fromkeys(NODES, ""), {}).standings
+        seen |= new
+
+    nobody = hubs(seen, Rules(), frozenset())
+    assert {node for node, standing in kept.items() if standing.hub} == nobody
+    assert {node: standing.person for node, standing in kept.items()} == people(seen, nobody, frozenset())
