@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import accumulate, islice
 from typing import Any
 
 import grpc
 from sqlalchemy import BigInteger, Integer, LargeBinary, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.mesh.v1 import log_pb2
 
@@ -40,14 +40,16 @@ _ADVANCE_HEAD = text(
     "UPDATE log_head SET position = position + :count WHERE partition_id = :partition RETURNING position"
 )
 
+# The payloads travel as one value, each behind the other: an array of them would be escaped byte by byte.
 _INSERT_ENTRIES = text(
     """INSERT INTO log_entry (partition_id, position, payload)
-       SELECT :partition, :after + entry.ordinal, entry.payload
-       FROM unnest(:payloads) WITH ORDINALITY AS entry (payload, ordinal)"""
+       SELECT :partition, :after + entry.ordinal, substring(:payloads FROM entry.start FOR entry.length)
+       FROM unnest(CAST(:starts AS int[]), CAST(:lengths AS int[]))
+            WITH ORDINALITY AS entry (start, length, ordinal)"""
 ).bindparams(
     bindparam("partition", type_=Integer),
     bindparam("after", type_=BigInteger),
-    bindparam("payloads", type_=ARRAY(LargeBinary)),
+    bindparam("payloads", type_=LargeBinary),
 )
 
 _READ_HEADS = text("SELECT log_id, partition_id, position FROM log_head CROSS JOIN log_identity")
@@ -74,7 +76,18 @@ async def append(connection: AsyncConnection, partition: int, payloads: Sequence
     """
     head = (await connection.execute(_ADVANCE_HEAD, {"partition": partition, "count": len(payloads)})).scalar_one()
     after = int(head) - len(payloads)
-    await connection.execute(_INSERT_ENTRIES, {"partition": partition, "after": after, "payloads": list(payloads)})
+    lengths = [len(payload) for payload in payloads]
+    starts = accumulate(lengths, initial=1)
+    await connection.execute(
+        _INSERT_ENTRIES,
+        {
+            "partition": partition,
+            "after": after,
+            "payloads": b"".join(payloads),
+            "starts": "{" + ",".join(map(str, islice(starts, len(lengths)))) + "}",
+            "lengths": "{" + ",".join(map(str, lengths)) + "}",
+        },
+    )
     return after
 
 

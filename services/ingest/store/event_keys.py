@@ -2,23 +2,21 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, LargeBinary, Text, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.ingest.domain.deduplication import Entry, Key
+from services.ingest.store.arrays import texts
 
 _INCOMING = """
-    SELECT incoming.tenant_id, incoming.source, incoming.event_id, incoming.content_hash, :head + incoming.ordinal
-    FROM unnest(:tenant_ids, :sources, :event_ids, :content_hashes)
-         WITH ORDINALITY AS incoming (tenant_id, source, event_id, content_hash, ordinal)"""
+    SELECT incoming.tenant_id, incoming.source, incoming.event_id,
+           substring(:content_hashes FROM incoming.ordinal::int * 16 - 15 FOR 16), :head + incoming.ordinal
+    FROM unnest(CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))
+         WITH ORDINALITY AS incoming (tenant_id, source, event_id, ordinal)"""
 
 _PARAMETERS = (
     bindparam("head", type_=BigInteger),
-    bindparam("tenant_ids", type_=ARRAY(Text)),
-    bindparam("sources", type_=ARRAY(Text)),
-    bindparam("event_ids", type_=ARRAY(Text)),
-    bindparam("content_hashes", type_=ARRAY(LargeBinary)),
+    bindparam("content_hashes", type_=LargeBinary),
 )
 
 # Setting a known key's position to itself makes RETURNING tell of it, in the same round trip and always by the
@@ -55,8 +53,9 @@ async def place(connection: AsyncConnection, head: int, entries: Sequence[Entry]
 def _arrays(head: int, entries: Sequence[Entry]) -> dict[str, object]:
     return {
         "head": head,
-        "tenant_ids": [entry.key.tenant_id for entry in entries],
-        "sources": [entry.key.source for entry in entries],
-        "event_ids": [entry.key.event_id for entry in entries],
-        "content_hashes": [entry.content_hash for entry in entries],
+        "tenant_ids": texts([entry.key.tenant_id for entry in entries]),
+        "sources": texts([entry.key.source for entry in entries]),
+        "event_ids": texts([entry.key.event_id for entry in entries]),
+        # One after the other: all have 16 bytes.
+        "content_hashes": b"".join([entry.content_hash for entry in entries]),
     }
