@@ -139,6 +139,9 @@ def main() -> int:
     except (StartError, EngineError, ValueError) as error:
         _say(str(error))
         return 1
+    except PermissionError as error:
+        _say(f"{error.filename} belongs to another user: start as that one, or name another TOUCHSTONE_DATA_DIR.")
+        return 1
     return 0
 
 

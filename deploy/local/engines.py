@@ -270,7 +270,7 @@ def create_database(url: str) -> None:
 def valkey(root: Path, port: int) -> Engine:
     """A Valkey with its data under `root`; what it holds is never the only copy, so it may evict."""
     data = root.resolve() / "valkey"
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, exist_ok=True)
     password = _password(root.resolve() / "valkey.password")
     configuration = data / "valkey.conf"
     configuration.touch(mode=0o600)
