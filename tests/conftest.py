@@ -73,8 +73,3 @@ def database_url(new_database: Callable[[], str]) -> Iterator[str]:
     yield url
     with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
-
-
-@pytest.fixture(name="database")
-def database_of_a_test(database_url: str) -> str:
-    return database_url
