@@ -62,9 +62,9 @@ class CreditCell(NamedTuple):
     """What contacts of one kind earned. Measures: orders, gross_micros, net_micros.
 
     An order whose credits went to contacts of several kinds is in a cell for each of them. `contact_set` names all
-    kinds of the order together, and `place` is this one's among them: the cells of one set count the same orders, so
-    whatever the kinds are grouped or filtered by, an order is counted once where one cell of each set is. What follows
-    `place` follows from it, and is not part of the key.
+    kinds of the order together, `place` is this one's among them, and `contacts` is how many there are. The cells of
+    one set count the same orders, so whatever the kinds are grouped or filtered by, an order is counted once where one
+    cell of each set is. What stands behind `place` follows from it.
     """
 
     tenant_id: str
@@ -74,6 +74,7 @@ class CreditCell(NamedTuple):
     tier: str
     contact_set: str
     place: int
+    contacts: int
     channel: str
     touchpoint: str
     bot: str

@@ -50,7 +50,7 @@ def _add_credits(cells: dict[Cell, Measures], fact: OrderFact, attribution: Attr
     gross = net = 0
     for place, contact in enumerate(contacts):
         contact_gross, contact_net = earned[contact]
-        cell = CreditCell(tenant_id, model, day, currency, tier, contact_set, place, *contact)
+        cell = CreditCell(tenant_id, model, day, currency, tier, contact_set, place, len(contacts), *contact)
         cells[cell] = (1, contact_gross, contact_net)
         gross += contact_gross
         net += contact_net

@@ -1,36 +1,22 @@
 """Reports, summed from the rollups: one statement for a page of rows, one for the totals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Date,
-    Numeric,
-    Select,
-    Subquery,
-    Table,
-    and_,
-    cast,
-    func,
-    literal,
-    or_,
-    select,
-    text,
-    union_all,
-)
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.domain.catalogue import CURRENCY, DAY, METRICS, MONTH, TIMES, WEEK, Metric, Quotient, Slice, Sum
+from services.reporting.domain.catalogue import CURRENCY, DAY, METRICS, TIMES, Metric, Quotient, Slice, Sum
 from services.reporting.domain.cells import MEASURES, CreditCell
 from services.reporting.domain.figures import Row
-from services.reporting.domain.periods import Comparison, Period
-from services.reporting.domain.reports import Plan, bucket_name, bucket_start
+from services.reporting.domain.periods import Comparison
+from services.reporting.domain.reports import Order, Plan, bucket_name, bucket_start
 from services.reporting.store.tables import CELLS
 
-_ONE_YEAR = text("interval '1 year'")
+NOW, THEN = "now", "then"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,142 +32,185 @@ async def read_rows(
     connection: AsyncConnection, plan: Plan, scope: Scope, *, offset: int, limit: int
 ) -> tuple[list[Row], int]:
     """A page of a report's rows, and how many there are in all."""
-    report = _Report(plan, scope, plan.dimensions)
-    rows = (await connection.execute(report.page(offset=offset, limit=limit))).mappings().all()
+    shape = _shape(plan, scope, plan.dimensions)
+    parameters = _parameters(plan, scope)
+    page = await connection.execute(_page(shape), {**parameters, "offset": offset, "limit": limit})
+    rows = [(_row(plan, plan.dimensions, row), row["total_size"]) for row in page.mappings()]
     # Behind the last row there is none that could tell: there may be fewer than when the token was written.
-    total = rows[0]["total_size"] if rows else (await connection.execute(report.count())).scalar_one()
-    return [report.row(row) for row in rows], total
+    total_size = rows[0][1] if rows else (await connection.execute(_count(shape), parameters)).scalar_one()
+    return [row for row, _ in rows], total_size
 
 
 async def read_totals(connection: AsyncConnection, plan: Plan, scope: Scope) -> Row:
     """The sums over all of a report's rows in one currency: `scope` names it."""
-    report = _Report(plan, scope, ())
-    row = (await connection.execute(report.page(offset=0, limit=1))).mappings().one()
-    return report.row(row)
+    rows = await connection.execute(_totals(_shape(plan, scope, ())), _parameters(plan, scope))
+    return _row(plan, (), rows.mappings().one())
 
 
-class _Report:
-    """The statements of a report that is cut by some dimensions."""
+class _Shape(NamedTuple):
+    """What decides a statement's text; its values are bound. Every name in it stands in the catalogue."""
 
-    def __init__(self, plan: Plan, scope: Scope, dimensions: Sequence[str]) -> None:
-        self._plan = plan
-        self._scope = scope
-        self._dimensions = tuple(dimensions)
-        self._periods = [("now", plan.period), *([("then", plan.compared)] if plan.compared else [])]
-        self._rows = self._summed()
-
-    def page(self, *, offset: int, limit: int) -> Select[Any]:
-        """Some rows in the sequence asked for, each with the number of all."""
-        every = [*self._rows.c, func.count().over().label("total_size")]
-        return select(*every).order_by(*self._order()).offset(offset).limit(limit)
-
-    def count(self) -> Select[Any]:
-        """The number of rows."""
-        return select(func.count()).select_from(self._rows)
-
-    def row(self, columns: Mapping[Any, Any]) -> Row:
-        """A row as it was read."""
-        return Row(
-            dimensions=tuple(_name(dimension, columns[dimension]) for dimension in self._dimensions),
-            sums={name: int(columns[f"now_{name}"]) for name in self._plan.sums},
-            compared={name: int(columns[f"then_{name}"]) for name in self._plan.sums} if self._plan.compared else None,
-        )
-
-    def _summed(self) -> Subquery:
-        """The rows: what each slice gives to them in each period, put together."""
-        slices = dict.fromkeys(formula.slice for formula in self._plan.sums.values())
-        parts = union_all(
-            *(self._part(slice_, when, period) for slice_ in slices for when, period in self._periods)
-        ).subquery()
-        cut = [parts.c[name] for name in self._dimensions]
-        sums = [func.coalesce(func.sum(parts.c[name]), 0).label(name) for name in self._names()]
-        return select(*cut, *sums).group_by(*cut).subquery()
-
-    def _part(self, slice_: Slice, when: str, period: Period) -> Select[Any]:
-        """What a slice gives in one period; the sums of other slices and periods are 0 in it."""
-        cells = self._cells(slice_, when, period)
-        sums: list[ColumnElement[Any]] = []
-        for name, formula in self._plan.sums.items():
-            for at, _ in self._periods:
-                belongs = at == when and formula.slice == slice_
-                sums.append((_summed_measure(cells, formula) if belongs else literal(0)).label(f"{at}_{name}"))
-        cut = [cells.c[name] for name in self._dimensions]
-        return select(*cut, *sums).group_by(*cut)
-
-    def _cells(self, slice_: Slice, when: str, period: Period) -> Subquery:
-        """The cells of a slice in one period, with the dimensions' values beside the measures."""
-        table, measures = CELLS[slice_.family], MEASURES[slice_.family]
-        cut = [self._dimension(table, name, when).label(name) for name in self._dimensions]
-        kept = select(*cut).where(*self._conditions(slice_, table, when, period))
-        if slice_.family is not CreditCell:
-            return kept.add_columns(*(table.c[name] for name in measures)).subquery()
-        # The cells of one set of contacts count the same orders.
-        orders, *amounts = (table.c[name] for name in measures)
-        once = (table.c.day, table.c.currency_code, table.c.tier, table.c.contact_set)
-        summed = [func.max(orders).label(orders.name), *(func.sum(amount).label(amount.name) for amount in amounts)]
-        return kept.add_columns(*summed).group_by(*cut, *once).subquery()
-
-    def _conditions(self, slice_: Slice, table: Table, when: str, period: Period) -> list[ColumnElement[bool]]:
-        conditions = [
-            table.c.tenant_id == self._scope.tenant_id,
-            table.c.day.between(period.start, period.end),
-            or_(*(table.c[name] != 0 for name in MEASURES[slice_.family])),
-            *(table.c[name] == value for name, value in slice_.where),
-        ]
-        if "model" in table.c:
-            conditions.append(table.c.model == (self._scope.model if slice_.by_model else ""))
-        if self._scope.currencies is not None:
-            conditions.append(table.c.currency_code.in_(self._scope.currencies))
-        for asked in self._plan.filters:
-            values = [_first_day_or_text(asked.dimension, value) for value in asked.values]
-            conditions.append(self._dimension(table, asked.dimension, when).in_(values))
-        return [and_(*conditions)]
-
-    def _dimension(self, table: Table, name: str, when: str) -> ColumnElement[Any]:
-        if name in TIMES:
-            day = self._day(table, when)
-            return day if name == DAY else cast(func.date_trunc(name, day), Date)
-        return table.c.currency_code if name == CURRENCY else table.c[name]
-
-    def _day(self, table: Table, when: str) -> ColumnElement[date]:
-        """A cell's day; of the compared period, the day of the present one that it is compared with."""
-        period, then = self._plan.period, self._plan.compared
-        if when == "now" or then is None:
-            return table.c.day
-        if self._plan.comparison is Comparison.PREVIOUS_PERIOD:
-            return table.c.day + literal((period.start - then.start) // timedelta(days=1))
-        # Every day is compared with one, and only one, also around 29 February.
-        later = cast(table.c.day + _ONE_YEAR, Date)
-        return func.greatest(period.start, func.least(period.end, later, type_=Date), type_=Date)
-
-    def _names(self) -> list[str]:
-        return [f"{when}_{name}" for name in self._plan.sums for when, _ in self._periods]
-
-    def _order(self) -> list[ColumnElement[Any]]:
-        if not self._dimensions:
-            return []
-        asked = []
-        for order in self._plan.order_by:
-            column = self._figure(METRICS[order.metric]) if order.metric else self._rows.c[str(order.dimension)]
-            asked.append((column.desc() if order.descending else column.asc()).nulls_last())
-        return [*asked, *(self._rows.c[name] for name in self._dimensions)]
-
-    def _figure(self, metric: Metric) -> ColumnElement[Any]:
-        if isinstance(metric.formula, Quotient):
-            above = self._figure(METRICS[metric.formula.numerator])
-            below = self._figure(METRICS[metric.formula.denominator])
-            return cast(above, Numeric) / func.nullif(below, 0)
-        return self._rows.c[f"now_{metric.name}"]
+    dimensions: tuple[str, ...]
+    sums: tuple[tuple[str, Sum], ...]
+    comparison: Comparison
+    filters: tuple[str, ...]
+    all_currencies: bool
+    order_by: tuple[Order, ...]
 
 
-def _summed_measure(cells: Subquery, formula: Sum) -> ColumnElement[Any]:
-    measure = cells.c[formula.measure]
-    return func.coalesce(func.sum(measure - cells.c[formula.less] if formula.less else measure), 0)
+def _shape(plan: Plan, scope: Scope, dimensions: tuple[str, ...]) -> _Shape:
+    filters = tuple(asked.dimension for asked in plan.filters)
+    every = scope.currencies is None
+    return _Shape(dimensions, tuple(plan.sums.items()), plan.comparison, filters, every, plan.order_by)
 
 
-def _first_day_or_text(dimension: str, value: str) -> date | str:
-    return bucket_start(dimension, value) if dimension in (DAY, WEEK, MONTH) else value
+def _parameters(plan: Plan, scope: Scope) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "tenant_id": scope.tenant_id,
+        "model": scope.model,
+        "now_start": plan.period.start,
+        "now_end": plan.period.end,
+    }
+    if scope.currencies is not None:
+        parameters["currencies"] = list(scope.currencies)
+    if plan.compared:
+        parameters |= {"then_start": plan.compared.start, "then_end": plan.compared.end}
+    for asked in plan.filters:
+        parameters[f"{asked.dimension}_values"] = [_bound(asked.dimension, value) for value in asked.values]
+    return parameters
 
 
-def _name(dimension: str, value: Any) -> str:
-    return bucket_name(dimension, value) if dimension in TIMES else str(value)
+def _bound(dimension: str, value: str) -> date | str:
+    return bucket_start(dimension, value) if dimension in TIMES else value
+
+
+def _row(plan: Plan, dimensions: tuple[str, ...], columns: Mapping[Any, Any]) -> Row:
+    return Row(
+        dimensions=tuple(bucket_name(name, columns[name]) if name in TIMES else columns[name] for name in dimensions),
+        sums={name: int(columns[f"now_{name}"]) for name in plan.sums},
+        compared={name: int(columns[f"then_{name}"]) for name in plan.sums} if plan.compared else None,
+    )
+
+
+@lru_cache(maxsize=512)
+def _page(shape: _Shape) -> TextClause:
+    """Some rows in the sequence asked for, each with the number of all."""
+    return text(
+        f"SELECT *, count(*) OVER () AS total_size FROM ({_summed(shape)}) AS summed "
+        f"{_ordered(shape)} OFFSET :offset LIMIT :limit"
+    )
+
+
+@lru_cache(maxsize=512)
+def _count(shape: _Shape) -> TextClause:
+    """The number of rows."""
+    return text(f"SELECT count(*) FROM ({_summed(shape)}) AS summed")
+
+
+@lru_cache(maxsize=512)
+def _totals(shape: _Shape) -> TextClause:
+    """The sums over all rows."""
+    return text(_summed(shape))
+
+
+def _summed(shape: _Shape) -> str:
+    """The rows: what each slice gives to them in each period, put together."""
+    slices = dict.fromkeys(formula.slice for _, formula in shape.sums)
+    parts = " UNION ALL ".join(_part(shape, slice_, when) for slice_ in slices for when in _periods(shape))
+    sums = [f"coalesce(sum({column}), 0) AS {column}" for column, _, _ in _columns(shape)]
+    return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({parts}) AS parts {_grouped(shape)}"
+
+
+def _part(shape: _Shape, slice_: Slice, when: str) -> str:
+    """What a slice gives in one period; the sums of other slices and periods are 0 in it."""
+    own = [formula.slice == slice_ and at == when for _, at, formula in _columns(shape)]
+    sums = [
+        f"{_sum(formula) if belongs else 0} AS {column}"
+        for belongs, (column, _, formula) in zip(own, _columns(shape), strict=True)
+    ]
+    cut = [f"{_dimension(shape, name, when)} AS {name}" for name in shape.dimensions]
+    table, conditions = CELLS[slice_.family].name, " AND ".join(_conditions(shape, slice_, when))
+    if slice_.family is not CreditCell:
+        return f"SELECT {', '.join((*cut, *sums))} FROM {table} WHERE {conditions} {_grouped(shape)}"
+    # The cells of one set of contacts count the same orders: once in each row.
+    once = ("max(orders) AS orders", "sum(gross_micros) AS gross_micros", "sum(net_micros) AS net_micros")
+    cells = (
+        f"SELECT {', '.join((*cut, *MEASURES[slice_.family]))} FROM {table} WHERE {conditions} AND contacts = 1 "
+        f"UNION ALL SELECT {', '.join((*cut, *once))} FROM {table} WHERE {conditions} AND contacts > 1 "
+        f"{_grouped(shape, 'day', 'currency_code', 'tier', 'contact_set')}"
+    )
+    return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({cells}) AS cells {_grouped(shape)}"
+
+
+def _periods(shape: _Shape) -> tuple[str, ...]:
+    return (NOW,) if shape.comparison is Comparison.NONE else (NOW, THEN)
+
+
+def _columns(shape: _Shape) -> Iterator[tuple[str, str, Sum]]:
+    """Each sum in each period: its column, the period, and how it is summed."""
+    for name, formula in shape.sums:
+        for when in _periods(shape):
+            yield f"{when}_{name}", when, formula
+
+
+def _sum(formula: Sum) -> str:
+    return f"sum({formula.measure} - {formula.less})" if formula.less else f"sum({formula.measure})"
+
+
+def _grouped(shape: _Shape, *besides: str) -> str:
+    # By number: the name of a dimension may be that of another column, too.
+    keys = [*map(str, range(1, len(shape.dimensions) + 1)), *besides]
+    return f"GROUP BY {', '.join(keys)}" if keys else ""
+
+
+def _conditions(shape: _Shape, slice_: Slice, when: str) -> Iterator[str]:
+    yield "tenant_id = :tenant_id"
+    if "model" in slice_.family._fields:
+        yield "model = :model" if slice_.by_model else "model = ''"
+    yield f"day BETWEEN :{when}_start AND :{when}_end"
+    if not shape.all_currencies:
+        yield "currency_code = ANY(CAST(:currencies AS text[]))"
+    for name, value in slice_.where:
+        yield f"{name} = '{value}'"
+    for name in shape.filters:
+        kind = "date" if name in TIMES else "text"
+        yield f"{_dimension(shape, name, when)} = ANY(CAST(:{name}_values AS {kind}[]))"
+    yield f"({' OR '.join(f'{measure} <> 0' for measure in MEASURES[slice_.family])})"
+
+
+def _dimension(shape: _Shape, name: str, when: str) -> str:
+    if name in TIMES:
+        day = _day(shape, when)
+        return day if name == DAY else f"CAST(date_trunc('{name}', {day}) AS date)"
+    return "currency_code" if name == CURRENCY else name
+
+
+def _day(shape: _Shape, when: str) -> str:
+    """A cell's day; of the compared period, the day of the present one that it is compared with.
+
+    Every day is compared with one, and only one, also around 29 February.
+    """
+    if when == NOW:
+        return "day"
+    if shape.comparison is Comparison.PREVIOUS_PERIOD:
+        return "(day + (CAST(:now_start AS date) - CAST(:then_start AS date)))"
+    year_later = "CAST(day + interval '1 year' AS date)"
+    return f"greatest(CAST(:now_start AS date), least(CAST(:now_end AS date), {year_later}))"
+
+
+def _ordered(shape: _Shape) -> str:
+    if not shape.dimensions:
+        return ""
+    asked = [
+        f"{_figure(METRICS[order.metric]) if order.metric else order.dimension} "
+        f"{'DESC' if order.descending else 'ASC'} NULLS LAST"
+        for order in shape.order_by
+    ]
+    return f"ORDER BY {', '.join((*asked, *shape.dimensions))}"
+
+
+def _figure(metric: Metric) -> str:
+    if not isinstance(metric.formula, Quotient):
+        return f"now_{metric.name}"
+    above, below = _figure(METRICS[metric.formula.numerator]), _figure(METRICS[metric.formula.denominator])
+    return f"({above} / nullif({below}, 0))"

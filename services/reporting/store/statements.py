@@ -21,12 +21,16 @@ _READ = text(
        GROUP BY outcome, currency_code, excluded_reason || tier
      UNION ALL
        SELECT 'CHANNEL', currency_code, channel, sum(orders), sum(gross_micros), sum(net_micros)
-       FROM (SELECT currency_code, channel, max(orders) AS orders,
-                    sum(gross_micros) AS gross_micros, sum(net_micros) AS net_micros
+       FROM (SELECT currency_code, channel, orders, gross_micros, net_micros
              FROM credit_cell
-             WHERE tenant_id = :tenant_id AND model = :model AND day BETWEEN :start AND :end
+             WHERE tenant_id = :tenant_id AND model = :model AND day BETWEEN :start AND :end AND contacts = 1
                AND (orders, gross_micros, net_micros) <> (0, 0, 0)
-             GROUP BY day, currency_code, tier, contact_set, channel) AS contact_sets
+           UNION ALL
+             SELECT currency_code, channel, max(orders), sum(gross_micros), sum(net_micros)
+             FROM credit_cell
+             WHERE tenant_id = :tenant_id AND model = :model AND day BETWEEN :start AND :end AND contacts > 1
+               AND (orders, gross_micros, net_micros) <> (0, 0, 0)
+             GROUP BY day, currency_code, tier, contact_set, channel) AS once
        GROUP BY currency_code, channel"""
 )
 

@@ -18,7 +18,7 @@ _NAMES: dict[type[Cell], str] = {
     CreditCell: "credit_cell",
 }
 
-_FOLLOWING = frozenset(Contact._fields)
+_FOLLOWING = frozenset(("contacts", *Contact._fields))
 """Fields that follow from the rest of the key: a few long values would not fit into an index."""
 
 

@@ -66,6 +66,7 @@ _TABLES = (
            tier text COLLATE "C" NOT NULL,
            contact_set text COLLATE "C" NOT NULL,
            place int NOT NULL,
+           contacts int NOT NULL,
            channel text COLLATE "C" NOT NULL,
            touchpoint text COLLATE "C" NOT NULL,
            bot text COLLATE "C" NOT NULL,
