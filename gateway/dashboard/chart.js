@@ -20,7 +20,7 @@ export function daily(days, currencyCode) {
 
   const picture = drawn(
     "svg",
-    { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Attributed and store revenue by day; the table below has the numbers", preserveAspectRatio: "none" },
+    { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Attributed and store revenue by day; the table below has the numbers" },
     ...[0, 0.5, 1].flatMap((part) => [
       drawn("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(highest * part), y2: y(highest * part) }),
       drawn("text", { x: LEFT - 8, y: y(highest * part) + 4, "text-anchor": "end" }, shortMoney(highest * part, currencyCode)),

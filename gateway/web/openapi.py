@@ -88,9 +88,10 @@ def describe(bindings: Iterable[Binding]) -> dict[str, Any]:
 def _operation(binding: Binding, schemas: dict[str, Any]) -> dict[str, Any]:
     name = str(binding.rpc.name)
     request, answered = binding.rpc.input_type, binding.rpc.output_type
-    answer = _message(answered, schemas)
     if binding.response_body:
         answer = _field(field_at(answered, binding.response_body), schemas)
+    else:
+        answer = _message(answered, schemas)
     operation: dict[str, Any] = {
         "operationId": name,
         "tags": [binding.rpc.containing_service.name],
@@ -106,9 +107,8 @@ def _operation(binding: Binding, schemas: dict[str, Any]) -> dict[str, Any]:
         },
     }
     if binding.body:
-        body = _message(request, schemas)
-        if binding.body != WHOLE_BODY:
-            body = _field(field_at(request, binding.body), schemas)
+        whole = binding.body == WHOLE_BODY
+        body = _message(request, schemas) if whole else _field(field_at(request, binding.body), schemas)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import grpc
 import orjson
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from starlette.requests import Request
 from starlette.responses import Response
@@ -64,8 +65,7 @@ class Endpoint:
             if parameters:
                 raise MalformedError("is not a parameter here", parameters[0][0])
         elif self.binding.body:
-            field = field_at(self._descriptor, self.binding.body)
-            fields[field.name] = field_reader(field)(_parse(body))
+            fields = _read_part(field_at(self._descriptor, self.binding.body), body)
         elif body:
             raise MalformedError("must be empty for this method", "body")
         for name, value in query.read(self._descriptor, parameters).items():
@@ -83,6 +83,14 @@ def _place_variable(fields: dict[str, Any], binding: Binding, path: str, value: 
         query.place(fields, binding.rpc.input_type, path.split("."), value)
     except MalformedError as error:
         raise error.inside(name) from None
+
+
+def _read_part(field: FieldDescriptor, body: bytes) -> dict[str, Any]:
+    sent = _parse(body)
+    try:
+        return {field.name: field_reader(field)(sent)}
+    except MalformedError as error:
+        raise error.inside(field.json_name) from None
 
 
 def _parse(body: bytes) -> Any:
