@@ -16,13 +16,13 @@ from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.kernel.failures import InvalidArgumentError
-from services.kernel.partitions import proposed_partition
 from services.reporting import follower
 from services.reporting.servicer import ReportServicer
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 EUR = 1_000_000
 PARKED = {"acme": 3}
+PARTITION = 5
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +92,14 @@ def order(
 async def tell(engine: AsyncEngine, *told: credit_pb2.OrderCredits, first: int = 1) -> None:
     async with engine.begin() as connection:
         entries = [Entry(position, one) for position, one in enumerate(told, start=first)]
-        await follower.apply_credits(connection, 0, entries)
+        await follower.apply_credits(connection, PARTITION, entries)
 
 
 async def tell_settings(engine: AsyncEngine, position: int, zone: str, currency: str) -> None:
     told = event_pb2.Event(settings=settings_pb2.TenantSettings(time_zone=zone, currency_code=currency))
     async with engine.begin() as connection:
         entry = Entry(position, event_pb2.LoggedEvent(tenant_id="acme", event=told))
-        await follower.apply_events(connection, 0, [entry])
+        await follower.apply_events(connection, PARTITION, [entry])
 
 
 async def report(servicer: ReportServicer, **asked) -> pb.RunReportResponse:
@@ -297,7 +297,7 @@ async def test_metadata_says_what_the_figures_stand_for(engine, servicer):
     async with engine.begin() as connection:
         await connection.execute(
             text(
-                "INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (0, 'events', 'e', 7), (0, 'credits', 'c', 9)"
+                "INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (5, 'events', 'e', 7), (5, 'credits', 'c', 9)"
             )
         )
 
@@ -306,10 +306,9 @@ async def test_metadata_says_what_the_figures_stand_for(engine, servicer):
     assert not answer.rows[0].metrics
     metadata = answer.metadata
     assert (metadata.time_zone, metadata.start_date, metadata.end_date) == ("Europe/Madrid", "2026-11-01", "2026-11-30")
-    assert (metadata.as_of.partition, metadata.as_of.event_position, metadata.as_of.credit_position) == (0, 7, 9)
+    assert (metadata.as_of.partition, metadata.as_of.event_position, metadata.as_of.credit_position) == (5, 7, 9)
     assert metadata.as_of.apply_time.seconds
     assert metadata.parked_events == 3
-    assert proposed_partition("acme") != 0
 
 
 async def test_the_tenants_models_are_those_that_can_be_asked_for(engine, servicer):
@@ -319,7 +318,9 @@ async def test_the_tenants_models_are_those_that_can_be_asked_for(engine, servic
     ]
     async with engine.begin() as connection:
         told = event_pb2.Event(models=model_pb2.ModelSet(models=models))
-        await follower.apply_events(connection, 0, [Entry(4, event_pb2.LoggedEvent(tenant_id="acme", event=told))])
+        await follower.apply_events(
+            connection, PARTITION, [Entry(4, event_pb2.LoggedEvent(tenant_id="acme", event=told))]
+        )
 
     answer = await report(servicer, metrics=["attributed_orders"], model="contact")
     assert (answer.metadata.model, answer.metadata.model_version) == ("contact", 2)
