@@ -87,7 +87,10 @@ def parked() -> None:
 @pass_system
 def list_parked(system: System, tenant: str, source: str) -> None:
     """Lists them, newest first."""
-    table = Table("id", "source", "topic", "reason", "received", "bytes", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("id", "source", "topic", "reason", "received", "bytes"):
+        # Never cut: an id is there to be copied.
+        table.add_column(column, overflow="fold", no_wrap=column == "id")
     for delivery in _parked(system, tenant, source):
         received = delivery.receive_time.ToJsonString()
         size = str(delivery.body_bytes)

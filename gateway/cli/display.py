@@ -5,6 +5,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 ERRORS = Console(stderr=True)
 ANSWER = Console()
+if not ANSWER.is_terminal:
+    ANSWER.width = 200  # who reads a pipe has no edge at which lines must break
 
 
 def progress() -> Progress:

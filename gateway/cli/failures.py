@@ -6,7 +6,7 @@ from grpc_status import rpc_status
 
 from gateway.cli.system import System
 
-_UNKNOWN_TENANT = ": see which there are, or create it with `touchstone tenant create NAME --currency … --time-zone …`"
+_UNKNOWN_TENANT = ": create it with `touchstone tenant create TENANT --currency EUR --time-zone Europe/Madrid`"
 
 
 def nothing_answers(system: System) -> str:
