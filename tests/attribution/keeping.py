@@ -54,7 +54,9 @@ class Keeper:
         """The credits that are kept, by (source, order id)."""
         async with self.engine.connect() as connection:
             rows = await connection.execute(
-                text("SELECT source, order_id, credits FROM known_order WHERE tenant_id = :tenant AND credits IS NOT NULL"),
+                text(
+                    "SELECT source, order_id, credits FROM known_order WHERE tenant_id = :tenant AND credits IS NOT NULL"
+                ),
                 {"tenant": tenant_id},
             )
             return {(row.source, row.order_id): bytes(row.credits) for row in rows}

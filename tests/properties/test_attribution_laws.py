@@ -19,7 +19,9 @@ from tests.attribution.telling import CENT, EUR, NOON, interaction, line, notice
 
 MINUTES = st.integers(0, 3).map(lambda count: NOON + timedelta(minutes=count))
 REFUNDS = st.lists(
-    st.builds(refund, st.sampled_from("rs"), st.sampled_from([EUR, 2 * EUR])), max_size=2, unique_by=lambda one: one.refund_id
+    st.builds(refund, st.sampled_from("rs"), st.sampled_from([EUR, 2 * EUR])),
+    max_size=2,
+    unique_by=lambda one: one.refund_id,
 )
 LINES = st.lists(
     st.builds(lambda name, sku: line(name, EUR, sku=sku), st.sampled_from("ab"), st.sampled_from(["", "X", "Y"])),
@@ -58,7 +60,11 @@ def test_what_folding_leaves_out_does_not_matter(told: list[Told]) -> None:
 
 def _without_stale_refunds(newest_first: list[Told]) -> list[Told]:
     newest = next((one.version.update_time for one in newest_first if one.state), None)
-    return [one for one in newest_first if one.state or newest is None or not one.refunds or one.version.update_time > newest]
+    return [
+        one
+        for one in newest_first
+        if one.state or newest is None or not one.refunds or one.version.update_time > newest
+    ]
 
 
 @given(TOLD)
