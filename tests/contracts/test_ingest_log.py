@@ -143,7 +143,9 @@ async def test_after_the_database_was_away_work_goes_on(house):
     await house.log.append(Batch(3, [entry("before")]))
     async with house.engine.connect() as other:
         await other.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()")
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
         )
     answers = await asyncio.gather(
         *(house.log.append(Batch(3, [entry(str(i))])) for i in range(5)), return_exceptions=True
@@ -184,9 +186,7 @@ async def create_tenant(house: House) -> None:
 
 
 async def add_source(house: House, source: str = "woo", secret: str = "s3cret-in-the-clear") -> None:
-    terms = SourceTerms(
-        source=source, kind=SourceKind.WOOCOMMERCE, id_prefix="_touchstone_", require_signed_ids=False
-    )
+    terms = SourceTerms(source=source, kind=SourceKind.WOOCOMMERCE, id_prefix="_touchstone_", require_signed_ids=False)
     await sources.create_source(house.engine, house.vault, tenant_id="acme", terms=terms, secret=secret, now=NOW)
 
 
@@ -202,7 +202,7 @@ async def test_secrets_and_keys_are_sealed(house):
     await add_source(house)
     assert b"in-the-clear" not in await whole_table(house, "source")
     assert b"h" * 32 not in await whole_table(house, "tenant")
-    source, secrets = await sources.find_source(house.engine, house.vault, tenant_id="acme", source="woo", now=NOW)
+    _, secrets = await sources.find_source(house.engine, house.vault, tenant_id="acme", source="woo", now=NOW)
     assert secrets == ["s3cret-in-the-clear"]
     await add_source(house, secret="newer")
     await add_source(house, secret="newest")
@@ -215,7 +215,9 @@ async def test_secrets_and_keys_are_sealed(house):
 async def test_what_is_parked_is_sealed_and_parked_once(house):
     body = b'{"email": "shopper-in-the-clear@example.com"}'
     for received in (NOW, NOW + timedelta(minutes=1)):
-        batch = Batch(3, [], [unusable(body, received), unusable(body, received)], [Heard("acme", "woo", received, True)])
+        batch = Batch(
+            3, [], [unusable(body, received), unusable(body, received)], [Heard("acme", "woo", received, True)]
+        )
         await house.log.append(batch)
     await house.log.append(Batch(3, [], [unusable(b"other", reason="TOO_DEEP")]))
     assert b"in-the-clear" not in await whole_table(house, "parked_delivery")
