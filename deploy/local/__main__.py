@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from deploy.local.supervisor import StartError, Supervisor
 from gateway.edge.template import UPSTREAMS
 from services.chassis import keys
 
-ENGINES_PATIENCE = 60.0
-SERVICES_PATIENCE = 120.0
+# After a crash Postgres reads its log again before it answers, and a migration takes the time that it takes.
+ENGINES_PATIENCE = 300.0
+SERVICES_PATIENCE = 300.0
 # Together under 30 s. The edge goes after those behind it: while they finish what they began, it answers 503.
 STOPS = ((("web",), 6.0), (tuple(layout.SERVICES), 8.0), (("edge",), 3.0), (("postgres", "valkey"), 9.0))
 
@@ -37,11 +38,8 @@ def _held(run: Path) -> Iterator[None]:
 
 
 def _prepare(installation: Installation) -> None:
-    """The directories, the keys, and a port that is free."""
-    # Postgres may run as another user: it passes through here, and sees nothing else.
-    installation.data.mkdir(mode=0o711, parents=True, exist_ok=True)
-    for private in (installation.run, installation.log("any").parent):
-        private.mkdir(mode=0o700, exist_ok=True)
+    """The keys, and a look whether the port is free."""
+    installation.log("any").parent.mkdir(mode=0o700, exist_ok=True)
     family = socket.AF_INET6 if ":" in installation.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -76,44 +74,38 @@ def _healthy(installation: Installation) -> bool:
         connection.close()
 
 
-def _run(installation: Installation, signals: list[int]) -> None:
+def _run(installation: Installation, stopping: Callable[[], bool]) -> None:
+    """Starts engines, then everything else; watches until it is told to stop, and stops in the order of STOPS."""
     began = time.monotonic()
+    _say(f"Starting; what each process says is in {installation.log('any').parent}.")
     # Chosen once: every process finds the others where they were, whoever is restarted.
     postgres_port, valkey_port, *ports = free_ports(2 + len(UPSTREAMS))
     addresses = {name: f"{engines.HOST}:{port}" for name, port in zip(UPSTREAMS, ports, strict=True)}
     ours = _engines(installation, postgres_port, valkey_port)
     urls = {**os.environ, **{name: engine.url for name, engine in ours.items()}}
+    told = {"database_url": urls["DATABASE_URL"], "redis_url": urls["REDIS_URL"]}
     supervisor = Supervisor(
         state_file=installation.run / "state.json",
         log_of=installation.log,
-        facts={
-            "url": installation.url,
-            "addresses": addresses,
-            "database_url": urls["DATABASE_URL"],
-            "redis_url": urls["REDIS_URL"],
-            "keys": str(installation.keys),
-        },
-        stopping=lambda: bool(signals),
+        facts={"url": installation.url, "addresses": addresses, "keys": str(installation.keys), **told},
+        stopping=stopping,
     )
     try:
         for engine in ours.values():
             supervisor.start(engine.program)
         supervisor.wait(lambda: all(engine.ready() for engine in ours.values()), ENGINES_PATIENCE)
-        if signals:
+        if stopping():
             return
         if "DATABASE_URL" in ours:
-            engines.create_database(urls["DATABASE_URL"])
-        told = {"database_url": urls["DATABASE_URL"], "redis_url": urls["REDIS_URL"]}
-        for program in layout.services(installation, addresses, **told):
+            engines.create_database(told["database_url"])
+        for program in layout.processes(installation, addresses, **told):
             supervisor.start(program)
-        supervisor.start(layout.web(installation, addresses, redis_url=told["redis_url"]))
-        supervisor.start(layout.edge(installation, addresses))
         supervisor.wait(lambda: _healthy(installation), SERVICES_PATIENCE)
-        if not signals:
+        if not stopping():
             _say(f"Touchstone is up at {installation.url} after {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
         supervisor.watch()
-        _say("Stopping: the services finish what they began.")
     finally:
+        _say("Stopping: the services finish what they began.")
         for names, patience in STOPS:
             supervisor.stop(names, patience)
         supervisor.state_file.unlink(missing_ok=True)
@@ -131,12 +123,17 @@ def main() -> int:
             signal.signal(number, lambda received, _frame: signals.append(received))
     try:
         installation = layout.named_by_environment(os.environ)
+    except ValueError as error:
+        _say(str(error))
+        return 1
+    try:
+        # Postgres may run as another user: it passes through here, and sees nothing else.
         installation.data.mkdir(mode=0o711, parents=True, exist_ok=True)
         installation.run.mkdir(mode=0o700, exist_ok=True)
         with _held(installation.run):
             _prepare(installation)
-            _run(installation, signals)
-    except (StartError, EngineError, ValueError) as error:
+            _run(installation, lambda: bool(signals))
+    except (StartError, EngineError) as error:
         _say(str(error))
         return 1
     except PermissionError as error:

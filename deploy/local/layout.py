@@ -59,25 +59,28 @@ def named_by_environment(environment: Mapping[str, str]) -> Installation:
     )
 
 
-def services(
+def processes(
     installation: Installation, addresses: Mapping[str, str], *, database_url: str, redis_url: str
 ) -> list[Program]:
-    """The services, by what they are told in their environment."""
-    private = {
-        "ingest": {
-            "TOUCHSTONE_SIGNING_KEY_FILE": str(installation.keys / keys.SIGNING_KEY),
-            "TOUCHSTONE_SECRETS_KEY_FILE": str(installation.keys / keys.SECRETS_KEY),
-        }
+    """Services, web server and edge, which may start in any order."""
+    shared = {
+        **{f"TOUCHSTONE_{name.upper()}_ADDRESS": addresses[name] for name in SERVICES},
+        "REDIS_URL": redis_url,
+        "TOUCHSTONE_JWKS_FILE": str(installation.keys / keys.JWKS),
+        "TOUCHSTONE_SERVICE_TOKEN_FILE": str(installation.keys / keys.SERVICE_TOKEN),
     }
-    shared = _shared(installation, addresses, redis_url)
-    return [
+    issuer = {
+        "TOUCHSTONE_SIGNING_KEY_FILE": str(installation.keys / keys.SIGNING_KEY),
+        "TOUCHSTONE_SECRETS_KEY_FILE": str(installation.keys / keys.SECRETS_KEY),
+    }
+    services = [
         Program(
             name=name,
             command=(sys.executable, "-m", f"services.{name}"),
             directory=ROOT,
             environment={
                 **shared,
-                **private.get(name, {}),
+                **(issuer if name == "ingest" else {}),
                 "DATABASE_URL": database_url,
                 "TOUCHSTONE_LISTEN": addresses[name],
             },
@@ -85,16 +88,13 @@ def services(
         )
         for name, niceness in SERVICES.items()
     ]
-
-
-def web(installation: Installation, addresses: Mapping[str, str], *, redis_url: str) -> Program:
-    """The web server; it has no database."""
-    return Program(
+    web = Program(
         name="web",
         command=(sys.executable, "-m", "gateway.web"),
         directory=ROOT,
-        environment={**_shared(installation, addresses, redis_url), "TOUCHSTONE_LISTEN": addresses["web"]},
+        environment={**shared, "TOUCHSTONE_LISTEN": addresses["web"]},
     )
+    return [*services, web, edge(installation, addresses)]
 
 
 def edge(installation: Installation, addresses: Mapping[str, str]) -> Program:
@@ -116,15 +116,6 @@ def edge(installation: Installation, addresses: Mapping[str, str]) -> Program:
         ),
         directory=installation.run,
     )
-
-
-def _shared(installation: Installation, addresses: Mapping[str, str], redis_url: str) -> dict[str, str]:
-    return {
-        **{f"TOUCHSTONE_{name.upper()}_ADDRESS": addresses[name] for name in SERVICES},
-        "REDIS_URL": redis_url,
-        "TOUCHSTONE_JWKS_FILE": str(installation.keys / keys.JWKS),
-        "TOUCHSTONE_SERVICE_TOKEN_FILE": str(installation.keys / keys.SERVICE_TOKEN),
-    }
 
 
 def _envoy() -> Path:
