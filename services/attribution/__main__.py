@@ -19,6 +19,7 @@ from services.chassis.generations import FollowingService
 from services.chassis.maintenance import MaintenanceServicer
 from services.chassis.server import run, serve
 from services.chassis.settings import ServiceSettings, load
+from services.chassis.tokens import read_token
 from services.chassis.wakeups import Wakeups
 
 NAME = "attribution"
@@ -27,13 +28,11 @@ MODEL_SERVICE = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"].fu
 MAINTENANCE_SERVICE = maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"].full_name
 
 
-async def main(settings: ServiceSettings) -> None:
-    """Composes the service and runs it until it is told to stop."""
+async def main() -> None:
+    """Serves until it is told to stop."""
+    settings = load(ServiceSettings)
+    token = read_token(settings.service_token_file)
     wakeups = Wakeups(settings.redis_url)
-
-    def token() -> str:
-        return settings.service_token_file.read_text().strip()
-
     ingest = open_channel(settings.ingest_address, token=token)
     identity = open_channel(settings.identity_address, token=token)
     following = FollowingService(
@@ -58,7 +57,6 @@ async def main(settings: ServiceSettings) -> None:
         ],
         wakeups=wakeups,
     )
-    await following.start()
 
     def register(server: grpc.aio.Server) -> None:
         credits_servicer = CreditServicer(following.serving)  # type: ignore[abstract]  # FollowCredits: see below
@@ -68,16 +66,20 @@ async def main(settings: ServiceSettings) -> None:
         add_ModelServiceServicer_to_server(ModelServicer(following.serving), server)
         add_MaintenanceServiceServicer_to_server(MaintenanceServicer(following), server)
 
+    async def follow() -> None:
+        await following.start()
+        await following.run()
+
     await serve(
         name=NAME,
         settings=settings,
         register=register,
         services=(CREDIT_SERVICE, MODEL_SERVICE, MAINTENANCE_SERVICE),
-        tasks=[following.run],
+        tasks=[follow],
         ready=following.ready,
-        closing=[following.close, ingest.close, identity.close, wakeups.close],
+        closing=[following.close, wakeups.close, ingest.close, identity.close],
     )
 
 
 if __name__ == "__main__":
-    run(main(load(ServiceSettings)))
+    run(main())
