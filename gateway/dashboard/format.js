@@ -31,6 +31,9 @@ export function shortMoney(units, currencyCode) {
 }
 
 export const count = (value) => counts.format(BigInt(value ?? 0));
+/** "1 order", "2 orders". */
+export const counted = (value, one, many) => `${count(value)} ${BigInt(value ?? 0) === 1n ? one : many}`;
+
 export const share = (value) => (value === undefined ? "–" : shares.format(value));
 export const shortDay = (iso) => days.format(new Date(`${iso}T00:00:00Z`));
 export const longDay = (iso) => longDays.format(new Date(`${iso}T00:00:00Z`));

@@ -2,7 +2,7 @@
 
 import { daily } from "./chart.js";
 import { element, show, table } from "./elements.js";
-import { count, figure, money, share, size, trend } from "./format.js";
+import { count, counted, figure, money, share, size, trend } from "./format.js";
 import { daysOf } from "./periods.js";
 
 const CHANNELS = {
@@ -112,9 +112,9 @@ export function statement(place, told) {
       ],
     ),
     ...(told.unconverted ?? []).map((other) =>
-      element("p", { class: "hint" }, `Besides, ${money(other.store?.amount)} in ${count(other.store?.orders)} orders: there is no rate for this currency.`),
+      element("p", { class: "hint" }, `Besides, ${money(other.store?.amount)} in ${counted(other.store?.orders, "order", "orders")}: there is no rate for this currency.`),
     ),
-    Number(told.parkedEvents ?? 0) ? element("p", { class: "problem" }, `${count(told.parkedEvents)} deliveries could not be read and are in no figure.`) : null,
+    Number(told.parkedEvents ?? 0) ? element("p", { class: "problem" }, `${counted(told.parkedEvents, "delivery", "deliveries")} could not be read, and no figure holds them.`) : null,
   );
 }
 

@@ -1,9 +1,10 @@
 """The door for shops: verifies a delivery's signature, reads it and answers when it is committed."""
 
+import hashlib
 import hmac
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import grpc
@@ -24,6 +25,7 @@ LARGEST_READ: Final = 64 * 1024 * 1024
 """Bytes that are read of a body too large to keep, to verify its signature."""
 
 _ADDRESS: Final = re.compile(r"/webhooks/([a-z0-9-]{1,63})/([a-z0-9-]{1,63})")
+_NOTHING: Final[Mapping[str, str]] = {}
 _WELL: Final = errors.Answer(200, b"{}")
 
 _deliveries = telemetry.counter("touchstone.webhook.deliveries", "Deliveries at the door, by what became of them.")
@@ -78,7 +80,7 @@ class WebhookDoor:
             if not body.is_signed(signature):
                 raise _badly_signed()
             said = Translation(unusable=[Unusable("BODY_TOO_LARGE", b"")])
-            await self._store(known, known.platform.topic(headers), headers, said)
+            await self._store(known, known.platform.topic(headers), headers, said, {"content-digest": body.digest()})
             return _WELL
         if not signature and _is_creation_ping(known, headers, body):
             return _WELL
@@ -97,9 +99,16 @@ class WebhookDoor:
                 return known
         raise _badly_signed()
 
-    async def _store(self, known: KnownSource, topic: str, headers: dict[bytes, bytes], said: Translation) -> None:
+    async def _store(
+        self,
+        known: KnownSource,
+        topic: str,
+        headers: dict[bytes, bytes],
+        said: Translation,
+        noted: Mapping[str, str] = _NOTHING,
+    ) -> None:
         topic_header = known.platform.topic_header
-        kept = {topic_header.decode(): topic} if topic_header else {}
+        kept = {topic_header.decode(): topic, **noted} if topic_header else {}
         seconds, nanos = divmod(time.time_ns(), 1_000_000_000)
         fields: dict[str, Any] = {
             "tenant_id": known.tenant_id,
@@ -117,18 +126,24 @@ class _TooLarge:
     """A body that isn't kept, but whose signature can be verified all the same."""
 
     def __init__(self, keys: Iterable[bytes], begun: bytes) -> None:
-        self._digests = [hmac.new(key, begun, "sha256") for key in keys]
+        self._signing = [hmac.new(key, begun, "sha256") for key in keys]
+        self._hash = hashlib.sha256(begun)
         self._size = len(begun)
 
     def add(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > LARGEST_READ:
             raise errors.too_large(LARGEST_READ)
-        for digest in self._digests:
-            digest.update(chunk)
+        self._hash.update(chunk)
+        for signing in self._signing:
+            signing.update(chunk)
 
     def is_signed(self, signature: bytes) -> bool:
-        return any(hmac.compare_digest(encoded(digest.digest()), signature) for digest in self._digests)
+        return any(hmac.compare_digest(encoded(signing.digest()), signature) for signing in self._signing)
+
+    def digest(self) -> str:
+        """What tells the body apart from others that weren't kept (RFC 9530)."""
+        return f"sha-256=:{encoded(self._hash.digest()).decode()}:"
 
 
 async def _read(receive: Receive, headers: dict[bytes, bytes], known: KnownSource) -> bytes | _TooLarge:
