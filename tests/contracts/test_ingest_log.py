@@ -236,6 +236,13 @@ async def test_what_is_parked_is_sealed_and_parked_once(house):
     assert source.last_delivery_time == NOW + timedelta(minutes=1)
 
 
+async def test_the_same_body_under_two_topics_is_parked_twice(house):
+    parts = [unusable(b"same"), unusable(b"same")._replace(topic="order.created")]
+    await house.log.append(Batch(3, [], parts))
+    listed = await parked.list_parked(house.engine, tenant_id="acme", source="woo", before="", count=10, now=NOW)
+    assert sorted(one.topic for one in listed) == ["order.created", "order.updated"]
+
+
 async def test_parked_deliveries_page_resolve_and_expire(house):
     parts = [unusable(f"body {i}".encode(), NOW + timedelta(seconds=i)) for i in range(5)]
     await house.log.append(Batch(3, [], parts))

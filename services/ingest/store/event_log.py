@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.chassis import log
+from services.chassis import log, telemetry
 from services.chassis.database import is_transient
 from services.ingest.domain.deduplication import Entry, Status, decide, first_of_each_key
 from services.ingest.domain.deliveries import Batch, conflicting, health
@@ -17,6 +17,9 @@ from services.ingest.store.vault import Vault
 
 _ENTRIES_AT_ONCE = 2_000
 """A transaction takes no further batch when it has so many entries: who waits behind it has a deadline."""
+
+_entries = telemetry.histogram("touchstone.ingest.commit.entries", "Entries committed together.", "{entry}")
+_failures = telemetry.counter("touchstone.ingest.commit.failures", "Batches that could not be committed.")
 
 AnswerT = TypeVar("AnswerT")
 
@@ -99,6 +102,7 @@ class EventLog:
                 appended = await _append(connection, self._vault, head, [one.batch for one in waiting])
         except Exception as error:  # noqa: BLE001 - it concerns those who wait, and they are told; the writer goes on
             if len(waiting) == 1 or is_transient(error):
+                _failures.add(len(waiting))
                 for one in waiting:
                     if not one.statuses.done():
                         one.statuses.set_exception(error)
@@ -109,6 +113,7 @@ class EventLog:
             await self._commit(partition, waiting[half:])
             return
         self._committed(partition, appended.after, appended.payloads)
+        _entries.record(len(appended.payloads))
         for one, statuses in zip(waiting, appended.statuses, strict=True):
             # A caller that hung up has cancelled its future.
             if not one.statuses.done():

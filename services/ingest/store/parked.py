@@ -146,7 +146,7 @@ async def forget_expired(engine: AsyncEngine, *, now: datetime) -> int:
 def _fingerprint(vault: Vault, part: UnusablePart) -> bytes:
     # Of a body that was too large to keep only the headers tell it apart.
     told = part.body or orjson.dumps(dict(part.headers), option=orjson.OPT_SORT_KEYS)
-    return vault.fingerprint(told, part.tenant_id, part.source)
+    return vault.fingerprint(told, part.tenant_id, part.source, part.topic)
 
 
 def _parked_id(part: UnusablePart, fingerprint: bytes) -> str:
