@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 
@@ -25,7 +26,8 @@ PROGRAMS = ("ingest", "identity", "attribution", "reporting", "web", "edge", "va
 @pytest.fixture(scope="module")
 def undisturbed(victim: RunningSystem) -> bytes:
     """The statement of a shop in whose time nothing died."""
-    return without_positions(tell(Shop(victim), sequence()).statement)
+    with closing(Shop(victim)) as shop:
+        return without_positions(tell(shop, sequence()).statement)
 
 
 def restarts(system: RunningSystem) -> dict[str, int]:
@@ -98,14 +100,13 @@ def tell_while_it_breaks(shop: Shop, break_it: Callable[[], None]) -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_killed_in_the_middle_of_the_replay(name: str, victim: RunningSystem, undisturbed: bytes) -> None:
     fault, killed = FAULTS[name]
-    shop = Shop(victim)
-    shop.patience = PATIENCE_SECONDS
-    before = restarts(victim)
-    tell_while_it_breaks(shop, lambda: fault(victim))
-    until(f"{killed} runs again", lambda: all(restarts(victim)[one] > before[one] for one in killed))
-    victim.wait_ready()
-    shop.settle()
-    assert without_positions(shop.statement(FIRST_DAY, LAST_DAY)) == undisturbed
-    assert all(status == 0 or status >= 500 for status in shop.refusals), shop.refusals
-    assert "0 differ" in victim.touchstone("verify", shop.tenant).stdout
-    shop.close()
+    with closing(Shop(victim)) as shop:
+        shop.patience = PATIENCE_SECONDS
+        before = restarts(victim)
+        tell_while_it_breaks(shop, lambda: fault(victim))
+        until(f"{killed} runs again", lambda: all(restarts(victim)[one] > before[one] for one in killed))
+        victim.wait_ready()
+        shop.settle()
+        assert without_positions(shop.statement(FIRST_DAY, LAST_DAY)) == undisturbed
+        assert all(status == 0 or status >= 500 for status in shop.refusals), shop.refusals
+        assert "0 differ" in victim.touchstone("verify", shop.tenant).stdout

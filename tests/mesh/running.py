@@ -49,6 +49,7 @@ class RunningSystem:
         self.data_dir.chmod(0o711)
         self.log = self.data_dir / "supervisor.log"
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30, trust_env=False)
+        self.system = System(port=self.port, data_dir=self.data_dir)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,11 +57,6 @@ class RunningSystem:
         """The environment in which the system runs, and in which `touchstone` finds it."""
         own = {key: value for key, value in os.environ.items() if key not in FOREIGN}
         return {**own, "TOUCHSTONE_PORT": str(self.port), "TOUCHSTONE_DATA_DIR": str(self.data_dir)}
-
-    @property
-    def system(self) -> System:
-        """The same, for the command line's own functions."""
-        return System(port=self.port, data_dir=self.data_dir)
 
     def start(self) -> None:
         """Starts everything and waits until all of it is ready."""
@@ -96,6 +92,7 @@ class RunningSystem:
     def stop(self) -> None:
         """Stops as Ctrl-C does, and takes the directory away. A system that has to be killed is a fault."""
         self.client.close()
+        self.system.channel.close()
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
