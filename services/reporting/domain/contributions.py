@@ -94,6 +94,8 @@ def differences(
     """
     sums: dict[Cell, Measures] = {}
     for old, new in changes:
+        if old == new:
+            continue
         zone = zones[new.tenant_id]
         add(sums, contributions(new, zone))
         if old is not None:

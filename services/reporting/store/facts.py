@@ -1,10 +1,10 @@
 """The facts: each order as the credit log last told of it, whole."""
 
 from collections.abc import AsyncIterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from sqlalchemy import LargeBinary, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporting.store.arrays import array_literal
@@ -20,13 +20,15 @@ class StoredFact(NamedTuple):
     payload: bytes
 
 
-# The known fact is looked up row by row, by its key: a join might be planned while the table is empty and kept.
+# The payloads travel as one value, each behind the other: an array of them would be escaped byte by byte. The known
+# fact is looked up row by row, by its key: a join might be planned while the table is empty, and kept.
 _REPLACE = text(
     """WITH told AS (
-           SELECT * FROM unnest(
+           SELECT tenant_id, source, order_id, credit_position, substring(:payloads FROM start FOR length) AS payload
+           FROM unnest(
                CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:order_ids AS text[]),
-               CAST(:positions AS bigint[]), :payloads
-           ) AS told (tenant_id, source, order_id, credit_position, payload)),
+               CAST(:positions AS bigint[]), CAST(:starts AS int[]), CAST(:lengths AS int[])
+           ) AS fact (tenant_id, source, order_id, credit_position, start, length)),
        replaced AS (
            INSERT INTO order_fact (tenant_id, source, order_id, credit_position, payload)
            SELECT tenant_id, source, order_id, credit_position, payload FROM told
@@ -37,7 +39,7 @@ _REPLACE = text(
        FROM told CROSS JOIN LATERAL (
            SELECT * FROM order_fact
            WHERE tenant_id = told.tenant_id AND source = told.source AND order_id = told.order_id LIMIT 1) AS known"""
-).bindparams(bindparam("payloads", type_=ARRAY(LargeBinary)))
+).bindparams(bindparam("payloads", type_=LargeBinary))
 
 _COUNT = text("SELECT count(*) FROM order_fact WHERE tenant_id = :tenant_id")
 
@@ -55,12 +57,16 @@ async def replace(connection: AsyncConnection, facts: Sequence[StoredFact]) -> l
 
     A fact that stands no later in the log than the stored one changes nothing.
     """
+    payloads = [fact.payload for fact in facts]
+    lengths = [len(payload) for payload in payloads]
     parameters = {
         "tenant_ids": array_literal(str, [fact.tenant_id for fact in facts]),
         "sources": array_literal(str, [fact.source for fact in facts]),
         "order_ids": array_literal(str, [fact.order_id for fact in facts]),
         "positions": array_literal(int, [fact.credit_position for fact in facts]),
-        "payloads": [fact.payload for fact in facts],
+        "payloads": b"".join(payloads),
+        "starts": array_literal(int, list(accumulate(lengths[:-1], initial=1))),
+        "lengths": array_literal(int, lengths),
     }
     return [StoredFact(*row) for row in (await connection.execute(_REPLACE, parameters)).all()]
 
