@@ -16,7 +16,7 @@ LARGEST_AMOUNT = 10**12 * MICROS
 _DEFAULT_MINOR_DIGITS = 2
 _MICRO_DIGITS = 6
 _PLAIN_WHOLE_DIGITS = 12
-_MICROS_OF_LAST_DIGIT = tuple(10 ** (_MICRO_DIGITS - digits) for digits in range(_MICRO_DIGITS + 1))
+_MICROS_OF_LAST_DIGIT: tuple[int, ...] = tuple(10 ** (_MICRO_DIGITS - digits) for digits in range(_MICRO_DIGITS + 1))
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
 
 
@@ -34,7 +34,7 @@ def minor_unit(currency_code: str) -> int:
         digits = Currency(currency_code).exponent
     except ValueError:
         digits = None
-    return 10 ** (_MICRO_DIGITS - (_DEFAULT_MINOR_DIGITS if digits is None else digits))
+    return int(10 ** (_MICRO_DIGITS - (_DEFAULT_MINOR_DIGITS if digits is None else digits)))
 
 
 def parse_micros(text: str) -> int:
