@@ -13,7 +13,7 @@ from services.attribution.domain.rules import Rules
 from services.attribution.recount import Recounted, recount, rules_of
 from services.attribution.store import orders, people, reopening, touches
 from services.attribution.store import rules as rules_store
-from services.attribution.store.cases import micros
+from services.attribution.store.moments import micros
 from services.attribution.store.orders import OrderIdentifier, OrderKey, StoredOrder
 from services.attribution.wire import credits as credits_wire
 from services.attribution.wire import events as events_wire

@@ -14,9 +14,9 @@ from touchstone.attribution.v1 import (
 
 from services.attribution.domain.attribute import Attribution
 from services.attribution.domain.models import HOUR
-from services.attribution.recount import recount, rules_of
+from services.attribution.recount import Reach, recount, rules_of
 from services.attribution.store import orders
-from services.attribution.store.cases import Reach, at_one_moment
+from services.attribution.store.moments import at_one_moment
 from services.attribution.store.orders import OrderKey, StoredOrder
 from services.attribution.wire import credits as credits_wire
 from services.attribution.wire import events as events_wire
