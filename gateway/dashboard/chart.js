@@ -3,29 +3,31 @@
 import { drawn, element, table } from "./elements.js";
 import { longDay, shortDay, shortMoney } from "./format.js";
 
-const WIDTH = 1000;
+const NARROWEST = 280;
+const LABEL = 110;
 const HEIGHT = 240;
 const LEFT = 64;
 const RIGHT = 12;
 const TOP = 12;
 const BOTTOM = 28;
 
-/** Days are {day, attributed, store, attributedText, storeText}, oldest first. */
-export function daily(days, currencyCode) {
+/** Days are {day, attributed, store, attributedText, storeText}, oldest first; `space` is the width in pixels. */
+export function daily(days, currencyCode, space) {
+  const width = Math.max(space, NARROWEST);
   const highest = niceCeiling(Math.max(...days.map((day) => Math.max(day.store, day.attributed)), 0));
-  const x = (i) => (days.length === 1 ? (LEFT + WIDTH - RIGHT) / 2 : LEFT + (i * (WIDTH - LEFT - RIGHT)) / (days.length - 1));
+  const x = (i) => (days.length === 1 ? (LEFT + width - RIGHT) / 2 : LEFT + (i * (width - LEFT - RIGHT)) / (days.length - 1));
   const y = (value) => HEIGHT - BOTTOM - (Math.max(value, 0) * (HEIGHT - TOP - BOTTOM)) / highest;
   const line = (name) => days.map((day, i) => `${i ? "L" : "M"}${x(i).toFixed(1)} ${y(day[name]).toFixed(1)}`).join("");
   const floor = y(0);
 
   const picture = drawn(
     "svg",
-    { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Attributed and store revenue by day; the table below has the numbers" },
+    { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": "Attributed and store revenue by day; the table below has the numbers" },
     ...[0, 0.5, 1].flatMap((part) => [
-      drawn("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(highest * part), y2: y(highest * part) }),
+      drawn("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(highest * part), y2: y(highest * part) }),
       drawn("text", { x: LEFT - 8, y: y(highest * part) + 4, "text-anchor": "end" }, shortMoney(highest * part, currencyCode)),
     ]),
-    ...labelled(days.length).map((i) =>
+    ...labelled(days.length, Math.floor(width / LABEL)).map((i) =>
       drawn("text", { x: x(i), y: HEIGHT - 6, "text-anchor": i === 0 && days.length > 1 ? "start" : i === days.length - 1 && i ? "end" : "middle" }, shortDay(days[i].day)),
     ),
     drawn("path", { class: "area", d: `${line("attributed")}L${x(days.length - 1)} ${floor}L${x(0)} ${floor}Z` }),
@@ -46,8 +48,8 @@ export function daily(days, currencyCode) {
   return { picture, legend, numbers };
 }
 
-function labelled(count) {
-  const wanted = Math.min(count, 6);
+function labelled(count, most) {
+  const wanted = Math.min(count, most, 8);
   return wanted < 2 ? [0] : Array.from({ length: wanted }, (_, i) => Math.round((i * (count - 1)) / (wanted - 1)));
 }
 

@@ -50,7 +50,7 @@ export function byDay(place, { rows = [], metadata = {} }, period) {
     const { attributed_revenue: attributed = none, store_revenue: store = none } = known.get(day) ?? {};
     return { day, attributed: size(attributed), store: size(store), attributedText: figure(attributed), storeText: figure(store) };
   });
-  const { picture, legend, numbers } = daily(days, metadata.currencyCode);
+  const { picture, legend, numbers } = daily(days, metadata.currencyCode, place.clientWidth);
   const open = place.querySelector("details")?.open ?? false;
   show(place, picture, legend, element("details", { open }, element("summary", {}, "The numbers"), numbers));
 }
