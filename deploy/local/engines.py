@@ -32,6 +32,9 @@ POSTGRES_SETTINGS: Mapping[str, str] = {
     # A report must not take the processors that webhooks need; and compiling short statements costs more than it saves.
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
+    # The same on every machine, whatever its clock shows.
+    "timezone": "UTC",
+    "log_timezone": "UTC",
     # Statements and the details of errors carry shoppers' data: they stay out of the log.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
