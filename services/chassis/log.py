@@ -6,7 +6,7 @@ from itertools import accumulate, islice
 from typing import Any
 
 import grpc
-from sqlalchemy import BigInteger, Integer, LargeBinary, bindparam, text
+from sqlalchemy import Integer, LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.mesh.v1 import log_pb2
 
@@ -36,19 +36,20 @@ _POLL_SECONDS = 0.5
 
 _LOCK_HEAD = text("SELECT position FROM log_head WHERE partition_id = :partition FOR UPDATE")
 
-_ADVANCE_HEAD = text(
-    "UPDATE log_head SET position = position + :count WHERE partition_id = :partition RETURNING position"
-)
-
 # The payloads travel as one value, each behind the other: an array of them would be escaped byte by byte.
-_INSERT_ENTRIES = text(
-    """INSERT INTO log_entry (partition_id, position, payload)
-       SELECT :partition, :after + entry.ordinal, substring(:payloads FROM entry.start FOR entry.length)
-       FROM unnest(CAST(:starts AS int[]), CAST(:lengths AS int[]))
-            WITH ORDINALITY AS entry (start, length, ordinal)"""
+_APPEND = text(
+    """WITH head AS (
+           UPDATE log_head SET position = position + :count WHERE partition_id = :partition
+           RETURNING position - :count AS after),
+       entries AS (
+           INSERT INTO log_entry (partition_id, position, payload)
+           SELECT :partition, head.after + entry.ordinal, substring(:payloads FROM entry.start FOR entry.length)
+           FROM head, unnest(CAST(:starts AS int[]), CAST(:lengths AS int[]))
+                      WITH ORDINALITY AS entry (start, length, ordinal))
+       SELECT after FROM head"""
 ).bindparams(
     bindparam("partition", type_=Integer),
-    bindparam("after", type_=BigInteger),
+    bindparam("count", type_=Integer),
     bindparam("payloads", type_=LargeBinary),
 )
 
@@ -74,21 +75,19 @@ async def append(connection: AsyncConnection, partition: int, payloads: Sequence
     The head row is locked by its update until the commit, so positions are gapless and their order is the order of
     commits: a reader that saw one has seen all before it.
     """
-    head = (await connection.execute(_ADVANCE_HEAD, {"partition": partition, "count": len(payloads)})).scalar_one()
-    after = int(head) - len(payloads)
     lengths = [len(payload) for payload in payloads]
     starts = accumulate(lengths, initial=1)
-    await connection.execute(
-        _INSERT_ENTRIES,
+    after = await connection.execute(
+        _APPEND,
         {
             "partition": partition,
-            "after": after,
+            "count": len(payloads),
             "payloads": b"".join(payloads),
             "starts": "{" + ",".join(map(str, islice(starts, len(lengths)))) + "}",
             "lengths": "{" + ",".join(map(str, lengths)) + "}",
         },
     )
-    return after
+    return int(after.scalar_one())
 
 
 class _Tail:
