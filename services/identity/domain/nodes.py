@@ -3,7 +3,7 @@
 from hashlib import blake2b
 from typing import NewType
 
-from services.kernel.identifiers import Identifier, Kind
+from services.kernel.identifiers import Kind
 
 Node = NewType("Node", int)
 """An identifier as a positive 63-bit number: 60 bits of its value's hash, then 3 bits of its kind.
@@ -33,11 +33,6 @@ def node_of(kind: Kind, value: str) -> Node:
 def kind_of(node: Node) -> Kind:
     """What the node's identifier names."""
     return _KINDS[node & _KIND_MASK]
-
-
-def identifier_of(node: Node, value: str) -> Identifier:
-    """The identifier of a node whose value is known."""
-    return Identifier(kind_of(node), value)
 
 
 def pair_of(one: Node, other: Node) -> Pair:
