@@ -1,6 +1,7 @@
 """Starts the web server."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from services.chassis.tokens import Verifier, read_token
 _IDLE_SECONDS = 3_700
 """Longer than the edge keeps an idle connection, so that it never sends into one that is being closed."""
 _GRACE_SECONDS = 15
+
+_log = logging.getLogger(__name__)
 
 
 class WebSettings(MeshSettings):
@@ -41,6 +44,7 @@ class _Server(uvicorn.Server):
 async def serve(settings: WebSettings) -> None:
     """Serves until SIGTERM or SIGINT, then drains."""
     telemetry.configure("web", settings)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     token = read_token(settings.service_token_file)
     addresses = {
         "ingest": settings.ingest_address,
@@ -65,6 +69,7 @@ async def serve(settings: WebSettings) -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = _Server(config)
+    _log.info("listening", extra={"address": settings.listen})
     await server.serve()
     for channel in channels.values():
         await channel.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -17,6 +18,8 @@ LARGEST_QUANTITY = 10**9
 """Units on one line: more than any shop sells at once."""
 
 _LONGEST_ID = 256
+_LONGEST_REMEMBERED = 16
+_remembered = lru_cache(maxsize=32_768)(parse_micros)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORTEST_TIME = len("2026-11-21T19:54:45")
 
@@ -118,7 +121,8 @@ def micros(holder: dict[str, Any], key: str, path: str = "") -> int:
     if type(value) is not str:
         raise UnusableError("INVALID_FIELD", path + key)
     try:
-        return parse_micros(value)
+        # The same prices come again and again.
+        return _remembered(value) if len(value) <= _LONGEST_REMEMBERED else parse_micros(value)
     except AmountError as error:
         raise UnusableError("INVALID_FIELD", path + key) from error
 
