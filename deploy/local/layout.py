@@ -29,7 +29,8 @@ class Installation:
     @property
     def url(self) -> str:
         """The address for people."""
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     @property
     def keys(self) -> Path:

@@ -16,9 +16,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     KeepaliveSettings,
     SocketAddress,
 )
-from envoy_data_plane.envoy.config.core.v3 import (
-    HttpProtocolOptions as CommonHttpProtocolOptions,
-)
+from envoy_data_plane.envoy.config.core.v3 import HttpProtocolOptions as CommonHttpProtocolOptions
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions,
