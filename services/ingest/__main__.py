@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
-from pydantic import Field
+from pydantic import Field, FilePath
 from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.ingest.v1 import event_service_pb2_grpc, source_service_pb2_grpc, tenant_service_pb2_grpc
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 class IngestSettings(ServiceSettings):
     """What ingest is told: it alone keeps secrets at rest."""
 
-    secrets_key_file: Path = Field(validation_alias="TOUCHSTONE_SECRETS_KEY_FILE")
+    secrets_key_file: FilePath = Field(validation_alias="TOUCHSTONE_SECRETS_KEY_FILE")
 
 
 async def _forget_for_ever(engine: AsyncEngine) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -27,9 +27,12 @@ Committed = Callable[[int, int, Sequence[bytes]], None]
 """Told of what was committed: the partition, the position before the first entry, the entries."""
 
 
+_Statuses: TypeAlias = "asyncio.Future[list[Status]]"
+
+
 class _Waiting(NamedTuple):
     batch: Batch
-    statuses: "asyncio.Future[list[Status]]"
+    statuses: _Statuses
 
 
 class _Appended(NamedTuple):
@@ -42,14 +45,15 @@ class _Appended(NamedTuple):
 class EventLog:
     """Appends with group commit: one writer for each partition that has work, and a commit for all that waits.
 
-    Whoever waits is answered after the commit. Who stops waiting, hurts nobody: their batch is committed all the same.
+    Whoever waits is answered after the commit. Who stops waiting hurts nobody: their batch is withdrawn, or committed
+    all the same when its transaction has begun.
     """
 
     def __init__(self, engine: AsyncEngine, vault: Vault, committed: Committed) -> None:
         self._engine = engine
         self._vault = vault
         self._committed = committed
-        self._waiting: dict[int, list[_Waiting]] = {}
+        self._waiting: dict[int, dict[_Statuses, Batch]] = {}
         self._writers: dict[int, asyncio.Task[None]] = {}
 
     async def append(self, batch: Batch) -> list[Status]:
@@ -58,11 +62,16 @@ class EventLog:
         Raises what the database raised: when it is away, the same call may succeed later, and what was committed after
         all is then a duplicate.
         """
-        statuses: asyncio.Future[list[Status]] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(batch.partition, []).append(_Waiting(batch, statuses))
+        statuses: _Statuses = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(batch.partition, {})[statuses] = batch
         if batch.partition not in self._writers:
             self._writers[batch.partition] = asyncio.create_task(self._write(batch.partition))
-        return await statuses
+        try:
+            return await statuses
+        finally:
+            # While the database hangs, callers give up and come again: what they left must not pile up.
+            if statuses.cancelled():
+                self._waiting.get(batch.partition, {}).pop(statuses, None)
 
     async def change(
         self, partition: int, decide_change: Callable[[AsyncConnection], Awaitable[tuple[AnswerT, Sequence[Entry]]]]
@@ -86,14 +95,14 @@ class EventLog:
             del self._writers[partition]
 
     def _take(self, partition: int) -> list[_Waiting]:
-        waiting = self._waiting.pop(partition, [])
+        waiting = self._waiting.get(partition, {})
+        taken: list[_Waiting] = []
         entries = 0
-        for i, one in enumerate(waiting):
-            if entries >= _ENTRIES_AT_ONCE:
-                self._waiting[partition] = waiting[i:]
-                return waiting[:i]
-            entries += len(one.batch.entries)
-        return waiting
+        while waiting and entries < _ENTRIES_AT_ONCE:
+            statuses = next(iter(waiting))
+            taken.append(_Waiting(waiting.pop(statuses), statuses))
+            entries += len(taken[-1].batch.entries)
+        return taken
 
     async def _commit(self, partition: int, waiting: list[_Waiting]) -> None:
         try:

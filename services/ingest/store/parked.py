@@ -20,7 +20,9 @@ _PARK = text(
                                     expire_time, body_bytes, sealed_body, sealed_headers)
        SELECT * FROM unnest(:tenant_ids, :parked_ids, :sources, :topics, :fingerprints, :reasons, :receive_times,
                             :expire_times, :body_bytes, :sealed_bodies, :sealed_headers)
-       ON CONFLICT (tenant_id, source, topic, fingerprint) DO UPDATE SET reason = excluded.reason"""
+       ON CONFLICT (tenant_id, source, topic, fingerprint) DO UPDATE SET
+           reason = excluded.reason,
+           expire_time = greatest(parked_delivery.expire_time, excluded.expire_time)"""
 ).bindparams(
     *(bindparam(name, type_=ARRAY(Text)) for name in ("tenant_ids", "parked_ids", "sources", "topics", "reasons")),
     *(bindparam(name, type_=ARRAY(DateTime(timezone=True))) for name in ("receive_times", "expire_times")),
@@ -60,7 +62,10 @@ _EXPIRE = text(
 
 
 async def park(connection: AsyncConnection, vault: Vault, parts: Iterable[UnusablePart]) -> None:
-    """Parks what can't be used. What a source sends again stays parked once, with the reason found last."""
+    """Parks what can't be used. What a source sends again stays parked once, with the reason found last.
+
+    Its time runs from when it was last received.
+    """
     rows = {(part.tenant_id, part.source, part.topic, _fingerprint(vault, part)): part for part in parts}
     if not rows:
         return
