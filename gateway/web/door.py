@@ -1,5 +1,6 @@
 """The door for shops: verifies a delivery's signature, reads it and answers when it is committed."""
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -24,6 +25,9 @@ PREFIX: Final = "/webhooks/"
 LARGEST_READ: Final = 64 * 1024 * 1024
 """Bytes that are read of a body too large to keep, to verify its signature."""
 
+_PATIENCE: Final = 20.0
+"""Seconds for which a delivery is tried that would never come again: its shop waits for a minute, the edge for 30."""
+_PAUSE: Final = 0.5
 _ADDRESS: Final = re.compile(r"/webhooks/([a-z0-9-]{1,63})/([a-z0-9-]{1,63})")
 _NOTHING: Final[Mapping[str, str]] = {}
 _WELL: Final = errors.Answer(200, b"{}")
@@ -119,7 +123,17 @@ class WebhookDoor:
             "events": said.events,
             "unusable": [{"reason": part.reason, "body": part.body, "headers": kept} for part in said.unusable],
         }
-        await self._coalescer.store(Delivery(**fields).SerializeToString())
+        await self._insist(Delivery(**fields).SerializeToString(), _PATIENCE if known.platform.sends_once else 0.0)
+
+    async def _insist(self, delivery: bytes, patience: float) -> None:
+        give_up = time.monotonic() + patience
+        while True:
+            try:
+                return await self._coalescer.store(delivery)
+            except NotStoredError:
+                if time.monotonic() >= give_up:
+                    raise
+            await asyncio.sleep(_PAUSE)
 
 
 class _TooLarge:
@@ -147,7 +161,7 @@ class _TooLarge:
 
 
 async def _read(receive: Receive, headers: dict[bytes, bytes], known: KnownSource) -> bytes | _TooLarge:
-    keeps_reading = known.platform.always_answers_well
+    keeps_reading = known.platform.sends_once
     length = headers.get(b"content-length", b"")
     if not keeps_reading and length.isdigit() and len(length) < 20 and int(length) > LARGEST_BODY:
         raise errors.too_large(LARGEST_BODY)
@@ -179,7 +193,7 @@ def _chunk(message: Message) -> bytes:
 def _is_creation_ping(known: KnownSource, headers: dict[bytes, bytes], body: bytes) -> bool:
     """WooCommerce's greeting when a webhook is made: unsigned, and without any header of its own."""
     return (
-        known.platform.always_answers_well
+        known.platform.sends_once
         and woocommerce.is_creation_ping(body)
         and not any(name.startswith(b"x-wc-") for name in headers)
     )

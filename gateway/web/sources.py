@@ -50,7 +50,17 @@ class Sources:
 
     async def get(self, tenant_id: str, source: str) -> KnownSource:
         """The source. Raises `HttpError` 404 when there is none."""
-        return self.fresh(tenant_id, source) or await self._ask(tenant_id, source)
+        known = self.fresh(tenant_id, source)
+        if known is not None:
+            return known
+        try:
+            return await self._ask(tenant_id, source)
+        except grpc.aio.AioRpcError:
+            # While ingest is away, what was known still verifies; nothing is stored without ingest.
+            last = self._known.get((tenant_id, source))
+            if last is None:
+                raise
+            return last
 
     async def renewed(self, known: KnownSource) -> KnownSource:
         """The source as it is now, for a signature that didn't hold: a new secret works at once.
@@ -80,8 +90,8 @@ class Sources:
         try:
             told = await self.resolve(tenant_id, source)
         except grpc.aio.AioRpcError as error:
-            self._known.pop((tenant_id, source), None)
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
+                self._known.pop((tenant_id, source), None)
                 raise errors.not_found("SOURCE_NOT_FOUND", "There is no such source.") from error
             raise
         platform = PLATFORMS[told.source.kind]

@@ -33,8 +33,9 @@ SECRET = "s3cret"
 
 
 class Events(event_service_pb2_grpc.EventServiceServicer):
-    def __init__(self, seen):
-        self.seen = seen
+    def __init__(self):
+        self.seen = []
+        self.refusing = 0
 
     async def AppendEvents(self, request, context):  # noqa: N802
         self.seen.append((dict(context.invocation_metadata())["authorization"], request))
@@ -43,7 +44,7 @@ class Events(event_service_pb2_grpc.EventServiceServicer):
 
     async def AppendDeliveries(self, request, context):  # noqa: N802
         self.seen.append((dict(context.invocation_metadata())["authorization"], request))
-        if any(one.topic == "orders/cancelled" for one in request.deliveries):
+        if any(one.topic == "orders/cancelled" for one in request.deliveries) or len(self.seen) <= self.refusing:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not now")
         results = [
             event_service_pb2.DeliveryResult(parked=sum(event.event_id == "refused" for event in one.events))
@@ -129,7 +130,8 @@ class Health(health_pb2_grpc.HealthServicer):
 
 class World:
     def __init__(self):
-        self.seen = []
+        self.events = Events()
+        self.seen = self.events.seen
         self.sources = Sources()
         self.health = Health()
 
@@ -167,7 +169,7 @@ def issue(tmp_path):
 @pytest.fixture
 async def client(world, issue, tmp_path):
     server = grpc.aio.server()
-    event_service_pb2_grpc.add_EventServiceServicer_to_server(Events(world.seen), server)
+    event_service_pb2_grpc.add_EventServiceServicer_to_server(world.events, server)
     source_service_pb2_grpc.add_SourceServiceServicer_to_server(world.sources, server)
     tenant_service_pb2_grpc.add_TenantServiceServicer_to_server(Tenants(), server)
     credit_service_pb2_grpc.add_CreditServiceServicer_to_server(Credits(), server)
@@ -275,6 +277,13 @@ async def test_what_is_not_stored_is_asked_for_again(client):
     answer = await client.post("/webhooks/acme/shop", content=ORDER, headers=headers)
     refused(answer, 503, "NOT_STORED")
     assert answer.headers["retry-after"] == "1"
+
+
+async def test_what_comes_only_once_is_tried_for_longer(client, world):
+    world.events.refusing = 1
+    headers = {"x-wc-webhook-topic": "order.deleted", "x-wc-webhook-signature": signature(b'{"id":29}')}
+    assert (await client.post("/webhooks/acme/woo", content=b'{"id":29}', headers=headers)).status_code == 200
+    assert len(world.seen) == 2
 
 
 async def test_woocommerces_greeting(client, world):

@@ -36,8 +36,9 @@ class Platform:
     translate: Translate
     """What a topic's body says. Raises `UnusableError`."""
 
-    always_answers_well: bool = False
-    """True where a shop switches its webhook off when it fails: also a body too large to keep is answered with 200."""
+    sends_once: bool = False
+    """True for a shop that never repeats a delivery, and switches its webhook off after some that failed: a body too
+    large to keep is answered with 200 too, and while ingest is away the answer waits as long as the shop does."""
 
     def topic(self, headers: Mapping[bytes, bytes]) -> str:
         """The topic of a delivery; empty where the header that names it is missing."""
@@ -84,7 +85,7 @@ PLATFORMS: Mapping[int, Platform] = {
         keys=signatures.woocommerce_keys,
         is_signed=_signed_base64,
         translate=_events_alone(woocommerce.translate),
-        always_answers_well=True,
+        sends_once=True,
     ),
     Source.CUSTOM: Platform(
         signature_header=b"x-touchstone-signature",
