@@ -35,12 +35,12 @@ def write(found: dict[str, Figure], paper: Path = PAPER) -> None:
 
 
 def show(found: dict[str, Figure]) -> None:
-    """Prints figures as a table."""
+    """Prints figures as a table, and under it what each run found."""
+    console = Console()
     table = Table("figure", box=None, header_style="bold")
     for name in ("value", "reference", "ratio"):
         table.add_column(name, justify="right")
     table.add_column("wanted")
-    table.add_column("runs")
     for name, figure in found.items():
         table.add_row(
             name,
@@ -48,12 +48,18 @@ def show(found: dict[str, Figure]) -> None:
             "" if figure.reference is None else f"{figure.reference:,.1f}",
             "" if figure.ratio is None else f"{figure.ratio:.2f}",
             f"[{'green' if figure.met else 'red'}]{figure.target}",
-            "; ".join(_short(run) for run in figure.runs),
         )
-    Console().print(table)
+    console.print(table)
+    for name, figure in found.items():
+        for run in figure.runs:
+            console.print(f"[dim]{name}: {_short(run)}", highlight=False)
 
 
 def _short(run: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {value:,.1f}" if isinstance(value, float) else f"{key} {value}" for key, value in run.items()
-    )
+    return ", ".join(f"{key} {_value(value)}" for key, value in run.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"({_short(value)})"
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)

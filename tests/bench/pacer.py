@@ -10,7 +10,7 @@ import pickle
 import sys
 import time
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import uvloop
 
@@ -49,8 +49,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's own classes.
+        self._transport = cast("asyncio.Transport", transport)
         self._free.append(self)
 
     def send(self, request: bytes, due: float) -> None:

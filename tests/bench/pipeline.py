@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tests.bench.figures import Figure
 from tests.bench.orders import SECRET, period, requests
 from tests.bench.pacer import Job, Sent
+from tests.bench.processors import each, used
 from tests.mesh.running import ROOT, RunningSystem
 from tests.mesh.shop import Shop
 
@@ -113,9 +114,11 @@ def pipeline_sustained(running: RunningSystem) -> Figure:
     warm_up(running)
     shop = open_shop(running)
     watcher = Watcher(running, shop)
+    before = used(running)
     with watcher.watching(SUSTAINED_LOOK_SECONDS):
         sent = pace(running, shop, SUSTAINED_RATE, SUSTAINED_SECONDS)
     watcher.wait_for(len(sent.accepted), SUSTAINED_LOOK_SECONDS)
+    costs = each(before, used(running), len(sent.accepted))
     lags = [_behind(look, sent.accepted) for look in watcher.looks]
     rate = len(sent.accepted) / (sent.accepted[-1] - sent.due[0])
     run = {
@@ -124,6 +127,7 @@ def pipeline_sustained(running: RunningSystem) -> Figure:
         "most seconds behind": max(lags),
         "median seconds behind": sorted(lags)[len(lags) // 2],
         "accepted p99 ms": _quantile(sent.latencies, 0.99) * 1000,
+        "processor time an order": costs,
     }
     return Figure(
         value=rate,
@@ -145,8 +149,7 @@ def webhook_to_figure_p99(running: RunningSystem) -> Figure:
     watcher = Watcher(running, shop)
     with watcher.watching(SINGLE_LOOK_SECONDS):
         sent = pace(running, shop, SINGLE_RATE, SINGLE_SECONDS)
-        watcher_needs = len(sent.accepted)
-    watcher.wait_for(watcher_needs, SINGLE_LOOK_SECONDS)
+    watcher.wait_for(len(sent.accepted), SINGLE_LOOK_SECONDS)
     counts = [look.orders for look in watcher.looks]
     spans = [
         watcher.looks[bisect_left(counts, number)].at - due
