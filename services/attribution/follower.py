@@ -29,6 +29,8 @@ _BY_TOUCH = credit_pb2.Cause.Kind.TOUCH
 _BY_PEOPLE = credit_pb2.Cause.Kind.PEOPLE
 _BY_SETTINGS = credit_pb2.Cause.Kind.SETTINGS
 
+_UNKNOWN = people.Standing()
+
 
 class Cause(NamedTuple):
     """What caused a recomputation, and its position in the log that told of it."""
@@ -155,9 +157,6 @@ async def apply_people(
         for order in await orders.read_orders(connection, found)
     ]
     return await recompute(connection, reopened, rules)
-
-
-_UNKNOWN = people.Standing()
 
 
 def _told_last(
