@@ -246,6 +246,20 @@ async def test_what_cant_be_used_is_parked_and_can_be_read_again(ingest):
     assert await code_of(sources.GetParkedDelivery(one, metadata=ACME)) is grpc.StatusCode.NOT_FOUND
 
 
+async def test_names_that_nothing_can_have_are_not_found(ingest):
+    mesh, sources = SourceServiceStub(ingest.mesh), SourceServiceStub(ingest.operator)
+    for tenant_id, source in (("a\0b", "woo"), ("acme", "w\0o"), ("acme", "../woo")):
+        resolve = source_service_pb2.ResolveSourceRequest(tenant_id=tenant_id, source=source)
+        assert await code_of(mesh.ResolveSource(resolve)) is grpc.StatusCode.NOT_FOUND
+    await add_source(ingest, "named")
+    parked = source_service_pb2.GetParkedDeliveryRequest(source="named", parked_id="a\0")
+    assert await code_of(sources.GetParkedDelivery(parked, metadata=ACME)) is grpc.StatusCode.NOT_FOUND
+    listing = source_service_pb2.ListSourcesRequest(page_token="a\0")
+    assert await code_of(sources.ListSources(listing, metadata=ACME)) is grpc.StatusCode.INVALID_ARGUMENT
+    [nowhere] = await deliver(ingest, messages.Delivery(tenant_id="a\0", source="woo", events=[event("x")]))
+    assert nowhere.events[0].reason == "UNKNOWN_SOURCE"
+
+
 async def test_an_id_in_conflict_is_parked_as_it_was_sent(ingest):
     await add_source(ingest, "conflicts")
     again = event("same", interaction={"campaign": "another"})

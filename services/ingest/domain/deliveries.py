@@ -1,10 +1,13 @@
 """What deliveries leave behind beside their events: counts, and parts that can't be used."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.ingest.domain.deduplication import Entry, Status
+
+_PARKED_ID = re.compile(r"[0-9a-f]{32}")
 
 KEPT_FOR = timedelta(days=30)
 """How long the body of a parked delivery is kept."""
@@ -64,6 +67,11 @@ class Health(NamedTuple):
     delivered: int
     uncounted: int
     last_delivery_time: datetime
+
+
+def is_parked_id(name: str) -> bool:
+    """True for an id that a parked delivery can have."""
+    return _PARKED_ID.fullmatch(name) is not None
 
 
 def health(heard: Sequence[Heard]) -> list[Health]:

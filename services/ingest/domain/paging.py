@@ -1,5 +1,6 @@
 """Pages of lists. A page's token is the name of its last element: the next page holds what comes after it."""
 
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -7,6 +8,7 @@ from services.kernel.failures import InvalidArgumentError
 
 _DEFAULT_SIZE = 100
 _LARGEST_SIZE = 1_000
+_NAME = re.compile(r"[a-z0-9-]{0,63}")
 
 ElementT = TypeVar("ElementT")
 
@@ -16,6 +18,13 @@ def page_size(asked: int) -> int:
     if asked < 0:
         raise InvalidArgumentError.of("pageSize", "is negative")
     return min(asked or _DEFAULT_SIZE, _LARGEST_SIZE)
+
+
+def page_start(token: str) -> str:
+    """The name after which the page starts: the token, if it may be one."""
+    if not _NAME.fullmatch(token):
+        raise InvalidArgumentError.of("pageToken", "is not one that a page ended with")
+    return token
 
 
 def cut(found: Sequence[ElementT], size: int) -> tuple[Sequence[ElementT], ElementT | None]:

@@ -54,9 +54,14 @@ class Source:
     parked_count: int
 
 
+def is_slug(name: str) -> bool:
+    """True for a name that a tenant or source can have."""
+    return _SLUG.fullmatch(name) is not None
+
+
 def check_slug(field: str, name: str) -> str:
     """Answers `name` if it may stand in addresses: 1 to 63 lower-case letters, digits and inner hyphens."""
-    if not _SLUG.fullmatch(name):
+    if not is_slug(name):
         raise InvalidArgumentError.of(field, "is not 1 to 63 lower-case letters, digits and inner hyphens")
     return name
 

@@ -9,8 +9,9 @@ from touchstone.ingest.v1 import source_service_pb2 as pb
 from touchstone.ingest.v1 import source_service_pb2_grpc as pb_grpc
 
 from services.chassis import callers
-from services.ingest.domain.paging import cut, page_size
-from services.ingest.domain.sources import Source, check_secret, check_terms
+from services.ingest.domain.deliveries import is_parked_id
+from services.ingest.domain.paging import cut, page_size, page_start
+from services.ingest.domain.sources import Source, check_secret, check_terms, is_slug
 from services.ingest.store import parked as parked_store
 from services.ingest.store import sources as source_store
 from services.ingest.store.directory import TenantDirectory
@@ -56,7 +57,7 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
         found = await source_store.list_sources(
             self._engine,
             tenant_id=callers.tenant_id(),
-            after=request.page_token,
+            after=page_start(request.page_token),
             count=size + 1,
             now=datetime.now(UTC),
         )
@@ -82,7 +83,7 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
             self._engine,
             tenant_id=tenant_id,
             source=request.source,
-            before=request.page_token,
+            before=page_start(request.page_token),
             count=size + 1,
             now=datetime.now(UTC),
         )
@@ -97,7 +98,9 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
         context: Context,  # noqa: ARG002 - gRPC's signature
     ) -> pb.GetParkedDeliveryResponse:
         """One parked delivery with its body."""
-        found = await self._read(callers.tenant_id(), request.source, [request.parked_id], after="", count=1)
+        tenant_id = callers.tenant_id()
+        await self._find(tenant_id, request.source)
+        found = await self._read(tenant_id, request.source, [request.parked_id], after="", count=1)
         if not found:
             raise NotFoundError("PARKED_DELIVERY_NOT_FOUND", "there is no such parked delivery, or no longer")
         return pb.GetParkedDeliveryResponse(parked_delivery=found[0])
@@ -124,14 +127,18 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
     ) -> pb.ResolveParkedDeliveriesResponse:
         """Takes deliveries that were read with success off the list."""
         resolved = await parked_store.resolve_parked(
-            self._engine, tenant_id=request.tenant_id, parked_ids=list(request.parked_ids)
+            self._engine,
+            tenant_id=request.tenant_id,
+            parked_ids=[name for name in request.parked_ids if is_parked_id(name)],
         )
         return pb.ResolveParkedDeliveriesResponse(resolved=resolved)
 
     async def _find(self, tenant_id: str, source: str) -> tuple[Source, list[str]]:
-        found = await source_store.find_source(
-            self._engine, self._vault, tenant_id=tenant_id, source=source, now=datetime.now(UTC)
-        )
+        found = None
+        if is_slug(tenant_id) and is_slug(source):
+            found = await source_store.find_source(
+                self._engine, self._vault, tenant_id=tenant_id, source=source, now=datetime.now(UTC)
+            )
         if found is None:
             raise NotFoundError("SOURCE_NOT_FOUND", "there is no such source")
         return found
@@ -139,13 +146,16 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
     async def _read(
         self, tenant_id: str, source: str, parked_ids: list[str], *, after: str, count: int
     ) -> list[pb.ParkedDelivery]:
+        known = [parked_id for parked_id in parked_ids if is_parked_id(parked_id)]
+        if parked_ids and not known:
+            return []
         found = await parked_store.read_parked(
             self._engine,
             self._vault,
             tenant_id=tenant_id,
             source=source,
-            parked_ids=parked_ids,
-            after=after,
+            parked_ids=known,
+            after=page_start(after),
             count=count,
             now=datetime.now(UTC),
         )

@@ -14,7 +14,7 @@ from touchstone.ingest.v1 import tenant_service_pb2_grpc as pb_grpc
 
 from services.chassis import callers, telemetry, tokens
 from services.ingest.domain.deduplication import Entry
-from services.ingest.domain.paging import cut, page_size
+from services.ingest.domain.paging import cut, page_size, page_start
 from services.ingest.domain.sources import check_slug
 from services.ingest.domain.tenants import TOKEN_LIFETIME, Tenant, TenantTerms, check_scopes
 from services.ingest.store import tenants as store
@@ -64,7 +64,8 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
     async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:  # noqa: N802, ARG002 - gRPC's names
         """A page of the tenants by id."""
         size = page_size(request.page_size)
-        page, last = cut(await store.list_tenants(self._engine, after=request.page_token, count=size + 1), size)
+        after = page_start(request.page_token)
+        page, last = cut(await store.list_tenants(self._engine, after=after, count=size + 1), size)
         token = last.tenant_id if last else ""
         return pb.ListTenantsResponse(tenants=map(tenant_message, page), next_page_token=token)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.ingest.domain.sources import is_slug
 from services.ingest.domain.tenants import TenantTerms
 from services.ingest.store.tenants import read_terms
 from services.ingest.store.vault import Vault
@@ -31,6 +32,8 @@ class TenantDirectory:
         wanted = set()
         for tenant_id, source in names:
             terms = self._terms.get(tenant_id)
+            if not is_slug(tenant_id):
+                continue
             if terms is None or self._fresh_until[tenant_id] < now or (source and source not in terms.sources):
                 wanted.add(tenant_id)
         if wanted:
