@@ -51,7 +51,7 @@ def numbers(*values: int) -> list[bytes]:
     return [Int64Value(value=value).SerializeToString() for value in values]
 
 
-class Poison(Exception):
+class PoisonError(Exception):
     pass
 
 
@@ -61,10 +61,12 @@ class Sums:
     def __init__(self) -> None:
         self.poison: set[int] = set()
 
-    async def apply(self, connection: AsyncConnection, partition: int, entries: Sequence[Entry[Int64Value]]) -> Sequence[bytes]:
+    async def apply(
+        self, connection: AsyncConnection, partition: int, entries: Sequence[Entry[Int64Value]]
+    ) -> Sequence[bytes]:
         values = [entry.message.value for entry in entries]
         if self.poison.intersection(values):
-            raise Poison
+            raise PoisonError
         await connection.execute(
             text(
                 """INSERT INTO total VALUES (:partition, :total, :count)
@@ -123,7 +125,7 @@ async def totals(service: FollowingService) -> dict[int, tuple[int, int]]:
 
 async def until(condition: Callable, seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - what is waited for happens in a database
             await asyncio.sleep(0.05)
 
 
@@ -154,8 +156,8 @@ async def test_positions_are_gapless_and_in_commit_order(house: House) -> None:
                     after = await log.append(connection, 3, payloads)
                     await asyncio.sleep(chance.random() / 200)
                     if chance.random() < 0.2:
-                        raise Poison
-            except Poison:
+                        raise PoisonError  # noqa: TRY301 - a failing transaction is what is tested
+            except PoisonError:
                 continue
             written += [(after + 1 + i, payload) for i, payload in enumerate(payloads)]
         return written
