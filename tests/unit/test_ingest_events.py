@@ -32,7 +32,9 @@ def event(**changes) -> event_pb2.Event:
         "interaction": {"channel": "CHAT", "action": "MESSAGE", "conversationId": "c-9"},
     }
     fields |= changes
-    return json_format.ParseDict({name: value for name, value in fields.items() if value is not None}, event_pb2.Event())
+    return json_format.ParseDict(
+        {name: value for name, value in fields.items() if value is not None}, event_pb2.Event()
+    )
 
 
 def order(**changes) -> event_pb2.Event:
@@ -79,7 +81,10 @@ def test_an_entry_reads_as_a_logged_event() -> None:
         (event(interaction=None), "INVALID_FIELD: payload: is required: interaction, order, …"),
         (event(interaction={"action": "CLICK"}), "INVALID_FIELD: interaction.channel: is required"),
         (event(interaction={"channel": "CHAT"}), "INVALID_FIELD: interaction.action: is required"),
-        (event(identifiers={"visitorId": "v" * 257}), "INVALID_FIELD: identifiers.visitorId: is longer than 256 characters"),
+        (
+            event(identifiers={"visitorId": "v" * 257}),
+            "INVALID_FIELD: identifiers.visitorId: is longer than 256 characters",
+        ),
         (event(identifiers={"visitorId": "v\0"}), "INVALID_FIELD: identifiers.visitorId: contains a NUL character"),
         (
             event(identifiers=None, interaction={"channel": "CHAT", "action": "MESSAGE"}),
@@ -89,7 +94,10 @@ def test_an_entry_reads_as_a_logged_event() -> None:
             event(interaction=None, conversation={"conversationId": "null", "step": "STARTED"}),
             "INVALID_FIELD: conversation.conversationId: names nobody",
         ),
-        (event(interaction=None, settings={"timeZone": "UTC"}), "INVALID_FIELD: settings: is appended by the installation only"),
+        (
+            event(interaction=None, settings={"timeZone": "UTC"}),
+            "INVALID_FIELD: settings: is appended by the installation only",
+        ),
         (event(interaction=None, models={}), "INVALID_FIELD: models: is appended by the installation only"),
         (order(orderId=""), "INVALID_FIELD: order.orderId: is required"),
         (order(currencyCode=""), "INVALID_FIELD: order.currencyCode: is not an ISO 4217 code in upper case"),
@@ -100,7 +108,10 @@ def test_an_entry_reads_as_a_logged_event() -> None:
             "INVALID_FIELD: order.lines[1].netMicros: is larger than any order",
         ),
         (order(lines=[{"sku": "a"}]), "INVALID_FIELD: order.lines[0].lineId: is required"),
-        (order(refunds=[{"refundId": "1", "lines": [{}]}]), "INVALID_FIELD: order.refunds[0].lines[0].lineId: is required"),
+        (
+            order(refunds=[{"refundId": "1", "lines": [{}]}]),
+            "INVALID_FIELD: order.refunds[0].lines[0].lineId: is required",
+        ),
         (
             event(interaction={"channel": "CHAT", "action": "VIEW", "productIds": ["p"] * 5_001}),
             "INVALID_FIELD: interaction.productIds: has more than 5000 elements",
@@ -135,7 +146,10 @@ def test_both_bounds_of_time_are_taken() -> None:
 def test_the_bounds_of_time_are_the_tenants() -> None:
     strict = TENANT._replace(limits=Limits(max_age=90 * 1_000_000_000, max_lead=0))
     told = origin(strict, API_SOURCE, SourceKind.CUSTOM, receive_time=timestamp_of(NOW), trace_parent="", now=NOW)
-    assert reason(entry_of(event(occurTime=json_time(-91)), told)) == "OCCUR_TIME_TOO_OLD: occurTime is more than 90 seconds ago"
+    assert (
+        reason(entry_of(event(occurTime=json_time(-91)), told))
+        == "OCCUR_TIME_TOO_OLD: occurTime is more than 90 seconds ago"
+    )
     assert reason(entry_of(event(occurTime=json_time(1)), told)).startswith("OCCUR_TIME_TOO_FAR_AHEAD: ")
 
 
@@ -201,7 +215,9 @@ def test_values_that_name_nobody_are_dropped() -> None:
     }
     read = logged(entry_of(event(identifiers=nobody), told_by()))
     assert not read.event.identifiers.ByteSize()
-    named = event(identifiers={"sessionId": "s"}, interaction={"channel": "CHAT", "action": "VIEW", "conversationId": "0"})
+    named = event(
+        identifiers={"sessionId": "s"}, interaction={"channel": "CHAT", "action": "VIEW", "conversationId": "0"}
+    )
     assert logged(entry_of(named, told_by())).event.interaction.conversation_id == ""
 
 
