@@ -189,7 +189,7 @@ def plus(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
 
 
 @given(log=logs, sizes=cuts, model=st.sampled_from(MODELS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 async def test_the_statement_is_what_the_newest_orders_say(engine, servicer, log, sizes, model):
     await apply(engine, log, sizes)
 
@@ -219,7 +219,7 @@ async def test_the_statement_is_what_the_newest_orders_say(engine, servicer, log
 
 
 @given(log=logs, sizes=cuts)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 async def test_rollups_are_a_recount(engine, servicer, log, sizes):
     await apply(engine, log, sizes)
 
@@ -231,7 +231,7 @@ async def test_rollups_are_a_recount(engine, servicer, log, sizes):
 
 
 @given(log=logs, sizes=cuts, others=cuts, shuffle=st.randoms(use_true_random=False), model=st.sampled_from(MODELS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 async def test_the_statement_does_not_tell_how_orders_came(engine, servicer, log, sizes, others, shuffle, model):
     await apply(engine, log, sizes)
     before = [(await statement(servicer, tenant, model)).SerializeToString(deterministic=True) for tenant in TENANTS]
@@ -255,7 +255,7 @@ DIMENSIONS = ("channel", "touchpoint", "bot", "tier", "currency", "day")
     dimensions=st.lists(st.sampled_from(DIMENSIONS), unique=True, max_size=4),
     channels=st.sampled_from([(), ("CHAT",), ("CHAT", "FAQ")]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 async def test_an_order_counts_once_in_each_row_that_has_a_part_of_it(
     engine, servicer, log, sizes, model, dimensions, channels
 ):
