@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -16,6 +17,7 @@ from touchstone.mesh.v1 import log_pb2
 
 from services.chassis import log
 from services.chassis.database import is_transient
+from services.chassis.groups import in_groups
 from services.kernel.partitions import PARTITION_COUNT
 
 M = TypeVar("M", bound=Message)
@@ -193,16 +195,17 @@ class Follower:
             response_deserializer=log_pb2.LogBatch.FromString,
         )(log_pb2.FollowRequest(cursors=[log_pb2.PartitionCursor(partition=partition, after_position=position)]))
         try:
-            async for batch in call:
-                if log_id is not None and batch.log_id != log_id:
-                    raise LogReplacedError(subscription.log)
-                self.heads[subscription.log, partition] = (batch.log_id, batch.head_position)
-                if batch.after_position != position:
-                    raise _OvertakenError
-                if batch.entries:
-                    await self._apply(subscription, batch)
-                    log_id, position = batch.log_id, batch.through_position
-                yield position
+            async with aclosing(in_groups(call)) as groups:
+                async for batch in groups:
+                    if log_id is not None and batch.log_id != log_id:
+                        raise LogReplacedError(subscription.log)
+                    self.heads[subscription.log, partition] = (batch.log_id, batch.head_position)
+                    if batch.after_position != position:
+                        raise _OvertakenError
+                    if batch.entries:
+                        await self._apply(subscription, batch)
+                        log_id, position = batch.log_id, batch.through_position
+                    yield position
         finally:
             call.cancel()
 
