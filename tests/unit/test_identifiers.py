@@ -5,7 +5,22 @@ import pytest
 from services.kernel.identifiers import names_nobody, normal_email, normal_phone
 
 
-@pytest.mark.parametrize("value", ["", " ", "null", "undefined", "Anonymous", "GUEST", "0", "-1", "0000", "00000000-0000-0000-0000-000000000000", "test@test.com"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "null",
+        "undefined",
+        "Anonymous",
+        "GUEST",
+        "0",
+        "-1",
+        "0000",
+        "00000000-0000-0000-0000-000000000000",
+        "test@test.com",
+    ],
+)
 def test_software_writes_these_where_it_knows_nobody(value: str) -> None:
     assert names_nobody(value)
 
