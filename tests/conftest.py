@@ -1,5 +1,6 @@
 """The engines of the tests: real ones, started once, in a directory that is thrown away."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -9,9 +10,15 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from deploy.local import engines, programs
 from deploy.local.ports import free_ports
+
+# A slow machine is no defect; and what runs unattended tries the same examples each time, what runs by hand new ones.
+settings.register_profile("by hand", deadline=None)
+settings.register_profile("unattended", deadline=None, derandomize=True)
+settings.load_profile("unattended" if os.environ.get("CI") else "by hand")
 
 # Quick, and honest about what tests can see: a commit still reaches the operating system before it is answered, so
 # that killing Postgres loses nothing. Only the power may not fail.

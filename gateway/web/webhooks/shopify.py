@@ -24,7 +24,7 @@ from gateway.web.webhooks.fields import (
     time,
     within_bounds,
 )
-from gateway.web.webhooks.translation import UNTOLD_TIME, EventFields, Reader, event_id
+from gateway.web.webhooks.translation import UNTOLD_TIME, EventFields, Reader, content_hash, event_id
 from services.kernel.money import minor_unit
 
 _ORDER_STATES = frozenset(
@@ -99,6 +99,7 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
         ),
         "lines": [_line(line, path, taxes_included=taxes_included) for line, path in parts(order, "line_items")],
         "display_number": text(order, "name"),
+        "content_hash": content_hash(body),
     }
     if order.get("refunds"):
         rate = _rate(order, "total_price_set")

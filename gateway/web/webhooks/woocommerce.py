@@ -24,7 +24,7 @@ from gateway.web.webhooks.fields import (
     within_bounds,
     word,
 )
-from gateway.web.webhooks.translation import UNTOLD_TIME, EventFields, Reader, event_id
+from gateway.web.webhooks.translation import UNTOLD_TIME, EventFields, Reader, content_hash, event_id
 
 _PING = re.compile(rb"webhook_id=\d{1,20}")
 _TRASH_MARK = "_wp_trash_meta_time"
@@ -108,6 +108,7 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
                 for refund, path in parts(order, "refunds")
             ],
             "display_number": text(order, "number"),
+            "content_hash": content_hash(body),
         },
     }
 

@@ -128,7 +128,11 @@ def fold(*known: Iterable[Told]) -> tuple[Told, ...]:
     the newest state, older states that alone name a line's SKU or alone show that the order left the bin, refunds
     announced after the newest state, and each plain notice.
     """
-    told = {(one.notice, one.version): one for one in chain.from_iterable(known)}
+    told = {
+        (one.notice, one.version): one
+        for one in chain.from_iterable(known)
+        if one.refunds or one.notice is not Notice.REFUND
+    }
     if len(told) <= 1:
         return tuple(told.values())
     newest_first = sorted(told.values(), key=lambda one: one.version, reverse=True)

@@ -72,9 +72,9 @@ def told(event: event_pb2.Event) -> Told:
         status_rank=status_rank(state.platform, state.status) if state else 0,
         refund_count=len(order.refunds),
         cancelled=state is not None and state.cancelled,
-        # The order's own bytes first: addresses are hashed under the tenant's key, and a tie between two states must
+        # The order's own content first: addresses are hashed under the tenant's key, and a tie between two states must
         # not fall otherwise for another tenant.
-        content_hash=hashlib.sha256(copy.order.SerializeToString(deterministic=True)).digest()
+        content_hash=(order.content_hash or hashlib.sha256(copy.order.SerializeToString(deterministic=True)).digest())
         + hashlib.sha256(raw).digest(),
     )
     return Told(notice, version, state, () if state else _refunds(order.refunds), raw)
