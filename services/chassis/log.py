@@ -78,19 +78,20 @@ async def append(connection: AsyncConnection, partition: int, payloads: Sequence
     The head row is locked by its update until the commit, so positions are gapless and their order is the order of
     commits: a reader that saw one has seen all before it.
     """
+    return int((await connection.execute(_APPEND, placed(partition, payloads))).scalar_one())
+
+
+def placed(partition: int, payloads: Sequence[bytes]) -> dict[str, object]:
+    """The parameters of an append: the payloads, one behind the other, and where each is found among them."""
     lengths = [len(payload) for payload in payloads]
     starts = accumulate(lengths, initial=1)
-    after = await connection.execute(
-        _APPEND,
-        {
-            "partition": partition,
-            "count": len(payloads),
-            "payloads": b"".join(payloads),
-            "starts": "{" + ",".join(map(str, islice(starts, len(lengths)))) + "}",
-            "lengths": "{" + ",".join(map(str, lengths)) + "}",
-        },
-    )
-    return int(after.scalar_one())
+    return {
+        "partition": partition,
+        "count": len(payloads),
+        "payloads": b"".join(payloads),
+        "starts": "{" + ",".join(map(str, islice(starts, len(lengths)))) + "}",
+        "lengths": "{" + ",".join(map(str, lengths)) + "}",
+    }
 
 
 class _Tail:

@@ -62,9 +62,9 @@ class Translation(NamedTuple):
 
 def event_id(topic: str, resource_id: str, body: bytes) -> str:
     """The name of what a body says: the platforms' own delivery ids repeat for different bodies, or differ for one."""
-    return f"{topic}/{resource_id}/{content_hash(body).hex()[:32]}"
+    return f"{topic}/{resource_id}/{content_hash(body)}"
 
 
-def content_hash(body: bytes) -> bytes:
+def content_hash(body: bytes) -> str:
     """What tells bodies apart, and decides between two states of an order that are equally new."""
-    return hashlib.sha256(body).digest()
+    return hashlib.sha256(body).hexdigest()[:32]

@@ -74,7 +74,9 @@ def told(event: event_pb2.Event) -> Told:
         cancelled=state is not None and state.cancelled,
         # The order's own content first: addresses are hashed under the tenant's key, and a tie between two states must
         # not fall otherwise for another tenant.
-        content_hash=(order.content_hash or hashlib.sha256(copy.order.SerializeToString(deterministic=True)).digest())
+        content_hash=(
+            order.content_hash or hashlib.sha256(copy.order.SerializeToString(deterministic=True)).hexdigest()
+        ).encode()
         + hashlib.sha256(raw).digest(),
     )
     return Told(notice, version, state, () if state else _refunds(order.refunds), raw)

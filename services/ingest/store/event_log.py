@@ -10,6 +10,7 @@ from services.chassis import log, telemetry
 from services.chassis.database import is_transient
 from services.ingest.domain.deduplication import Entry, Status, decide, first_of_each_key
 from services.ingest.domain.deliveries import Batch, conflicting, health
+from services.ingest.store.at_once import append_new
 from services.ingest.store.event_keys import claim, place
 from services.ingest.store.parked import park
 from services.ingest.store.sources import add_health
@@ -51,6 +52,7 @@ class EventLog:
 
     def __init__(self, engine: AsyncEngine, vault: Vault, committed: Committed) -> None:
         self._engine = engine
+        self._autocommitting = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._vault = vault
         self._committed = committed
         self._waiting: dict[int, dict[_Statuses, Batch]] = {}
@@ -106,9 +108,7 @@ class EventLog:
 
     async def _commit(self, partition: int, waiting: list[_Waiting]) -> None:
         try:
-            async with self._engine.begin() as connection:
-                head = await log.lock_head(connection, partition)
-                appended = await _append(connection, self._vault, head, [one.batch for one in waiting])
+            appended = await self._append(partition, [one.batch for one in waiting])
         except Exception as error:  # noqa: BLE001 - it concerns those who wait, and they are told; the writer goes on
             if len(waiting) == 1 or is_transient(error):
                 _failures.add(len(waiting))
@@ -127,6 +127,19 @@ class EventLog:
             # A caller that hung up has cancelled its future.
             if not one.statuses.done():
                 one.statuses.set_result(statuses)
+
+    async def _append(self, partition: int, batches: Sequence[Batch]) -> _Appended:
+        """Appends batches in a transaction: a single statement, unless something is known already or can't be used."""
+        entries = [entry for batch in batches for entry in batch.entries]
+        if entries and not any(batch.unusable for batch in batches):
+            heard = health([delivery for batch in batches for delivery in batch.heard])
+            after = await append_new(self._autocommitting, partition, entries, heard)
+            if after is not None:
+                accepted = [[Status.ACCEPTED] * len(batch.entries) for batch in batches]
+                return _Appended(after, [entry.payload for entry in entries], accepted)
+        async with self._engine.begin() as connection:
+            head = await log.lock_head(connection, partition)
+            return await _append(connection, self._vault, head, batches)
 
 
 async def _append(connection: AsyncConnection, vault: Vault, head: int, batches: Sequence[Batch]) -> _Appended:
