@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple, Self, TypeAlias
 
 import grpc
@@ -13,6 +14,12 @@ Append: TypeAlias = Callable[[bytes], Awaitable[object]]
 
 IN_FLIGHT: Final = 2
 """Calls under way at a time: one commits while the next is gathered."""
+
+APART_SECONDS: Final = 0.01
+"""A call costs nearly as much for one as for many: the next begins so long after the last one did, or when..."""
+
+ENOUGH: Final = 32
+"""...so many wait. The first delivery after a silence goes at once."""
 
 MOST_IN_A_CALL: Final = 500
 MOST_BYTES_IN_A_CALL: Final = 16 * 1024 * 1024
@@ -55,6 +62,8 @@ class Coalescer:
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._bell = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._begun = float("-inf")
         self._closing = False
         self._senders: list[asyncio.Task[None]] = []
 
@@ -65,6 +74,7 @@ class Coalescer:
     async def __aexit__(self, *_: object) -> None:
         self._closing = True
         self._bell.set()
+        self._enough.set()
         await asyncio.gather(*self._senders)
 
     def store(self, delivery: bytes) -> "asyncio.Future[None]":
@@ -76,18 +86,29 @@ class Coalescer:
         self._waiting.append(_Waiting(delivery, stored))
         self._waiting_bytes += len(delivery)
         self._bell.set()
+        if len(self._waiting) >= ENOUGH:
+            self._enough.set()
         return stored
 
     async def _send_for_ever(self) -> None:
         while True:
+            await self._gather()
             batch = self._take()
             if batch:
+                self._begun = asyncio.get_running_loop().time()
                 await self._send(batch)
             elif self._closing:
                 return
             else:
                 self._bell.clear()
                 await self._bell.wait()
+
+    async def _gather(self) -> None:
+        pause = self._begun + APART_SECONDS - asyncio.get_running_loop().time()
+        if pause > 0 and len(self._waiting) < ENOUGH and not self._closing:
+            self._enough.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), pause)
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []

@@ -21,6 +21,8 @@ _QUIET: Final = 10.0
 """Seconds without a word after which the connection is tried."""
 _GLANCE: Final = 0.5
 """Seconds after which a new topic is subscribed to, at the latest."""
+_APART: Final = 0.05
+"""Seconds between wake-ups sent."""
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
@@ -108,6 +110,8 @@ class Wakeups:
                 self._pending |= topics
                 self._to_send.set()
                 raise
+            # Who commits a hundred times a second wakes others twenty times.
+            await asyncio.sleep(_APART)
 
     async def _receive(self, client: Redis) -> None:
         async with client.pubsub() as connection:
