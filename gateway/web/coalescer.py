@@ -12,13 +12,13 @@ import grpc
 Append: TypeAlias = Callable[[bytes], Awaitable[object]]
 """Sends a serialized AppendDeliveriesRequest; answers when everything in it is committed."""
 
-IN_FLIGHT: Final = 2
+IN_FLIGHT: Final = 4
 """Calls under way at a time: one commits while the next is gathered."""
 
 APART_SECONDS: Final = 0.01
 """A call costs nearly as much for one as for many: the next begins so long after the last one did, or when..."""
 
-ENOUGH: Final = 32
+ENOUGH: Final = 16
 """...so many wait. The first delivery after a silence goes at once."""
 
 MOST_IN_A_CALL: Final = 500

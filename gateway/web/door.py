@@ -14,6 +14,7 @@ from touchstone.ingest.v1.event_service_pb2 import Delivery
 
 from gateway.web import errors
 from gateway.web.coalescer import Coalescer, NotStoredError
+from gateway.web.rounds import Rounds
 from gateway.web.sources import KnownSource, Sources
 from gateway.web.webhooks import woocommerce
 from gateway.web.webhooks.signatures import encoded
@@ -45,6 +46,7 @@ class WebhookDoor:
     def __init__(self, sources: Sources, coalescer: Coalescer) -> None:
         self._sources = sources
         self._coalescer = coalescer
+        self._rounds = Rounds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one delivery."""
@@ -88,6 +90,7 @@ class WebhookDoor:
             return _WELL
         if not signature and _is_creation_ping(known, headers, body):
             return _WELL
+        await self._rounds.turn()
         known = await self._verified(known, body, signature)
         topic = known.platform.topic(headers)
         await self._store(known, topic, headers, known.platform.read(topic, body, known.reader))
