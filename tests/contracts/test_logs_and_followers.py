@@ -141,6 +141,7 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         await server.start()
         yield built
         watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         await server.stop(None)
     await built.engine.dispose()
 
