@@ -228,7 +228,7 @@ REFUSED = {
     "a NUL": ({"identifiers": {"sessionId": "s\0"}}, "identifiers.sessionId"),
     "what only the installation may say": ({"interaction": None, "settings": {"timeZone": "Europe/Paris"}}, "settings"),
     "too far ahead": (
-        {"occurTime": (datetime.now(UTC) + timedelta(minutes=12)).isoformat()},
+        {"occurTime": (datetime.now(UTC) + timedelta(hours=2)).isoformat()},
         "OCCUR_TIME_TOO_FAR_AHEAD",
     ),
     "too old": ({"occurTime": (datetime.now(UTC) - timedelta(days=3661)).isoformat()}, "OCCUR_TIME_TOO_OLD"),
