@@ -13,13 +13,13 @@ Append: TypeAlias = Callable[[bytes], Awaitable[object]]
 """Sends a serialized AppendDeliveriesRequest; answers when everything in it is committed."""
 
 IN_FLIGHT: Final = 4
-"""Calls under way at a time: one commits while the next is gathered."""
+"""Calls under way at a time: one is read, or commits, while the next is gathered."""
 
 APART_SECONDS: Final = 0.01
-"""A call costs nearly as much for one as for many: the next begins so long after the last one did, or when..."""
+"""A call costs nearly as much for one as for many: so long after one began, the next waits for more to join it."""
 
 ENOUGH: Final = 16
-"""...so many wait. The first delivery after a silence goes at once."""
+"""A call with so many deliveries waits for no more."""
 
 MOST_IN_A_CALL: Final = 500
 MOST_BYTES_IN_A_CALL: Final = 16 * 1024 * 1024
