@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,7 @@ class FollowingService:
         self._running: dict[int, Running] = {}
         self._serving: int | None = None
         self._served_before: Checkpoints | None = None
+        self._reconciling = asyncio.Lock()
         self.log_server = LogServer(name=name, engine_of=self.serving, wakeups=wakeups)
 
     def serving(self) -> AsyncEngine:
@@ -153,8 +154,13 @@ class FollowingService:
 
     async def _reconcile(self) -> None:
         """Runs what the registry names, and stops what it doesn't any more."""
-        async with self._registry.connect() as connection:
-            states = {row.generation: row.state for row in (await connection.execute(_READ_GENERATIONS)).all()}
+        # Two at once would each start the same generation, and one of them would follow for ever unseen.
+        async with self._reconciling:
+            async with self._registry.connect() as connection:
+                states = {row.generation: row.state for row in (await connection.execute(_READ_GENERATIONS)).all()}
+            await self._run_as_named(states)
+
+    async def _run_as_named(self, states: Mapping[int, str]) -> None:
         for number, state in states.items():
             if state != "retired" and number not in self._running:
                 await self._start(number)

@@ -75,6 +75,7 @@ async def test_leaving_early_ends_the_reading() -> None:
             position += 1
             await asyncio.sleep(0)
 
+    before = asyncio.all_tasks()
     async with aclosing(in_groups(endless())) as groups:
         await anext(groups)
-    assert len(asyncio.all_tasks()) == 1
+    assert asyncio.all_tasks() == before

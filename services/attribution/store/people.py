@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.attribution.store.arrays import numbers, texts
+from services.chassis.arrays import numbers, texts
 from services.kernel.identifiers import Identifier, Kind
 
 Named = tuple[str, Identifier]

@@ -1,34 +1,12 @@
-"""Arrays for statements that take many rows at once, in Postgres' own notation.
-
-The driver writes an array element by element in Python; for batches of thousands of numbers that costs more than all
-else that a step does. One string costs next to nothing. It also lets arrays of different lengths be rows.
-"""
+"""Nodes of several tenants as the columns of a statement that takes many rows at once."""
 
 from collections.abc import Iterable, Mapping
 
+from services.chassis.arrays import numbers, texts
 from services.identity.domain.nodes import Node
 
 NodesOfTenants = Mapping[str, Iterable[Node]]
 """Nodes, or regions, of several tenants."""
-
-
-def numbers(values: Iterable[int]) -> str:
-    """An array of numbers."""
-    return f"{{{','.join(map(str, values))}}}"
-
-
-def flags(values: Iterable[bool]) -> str:
-    """An array of booleans."""
-    return f"{{{','.join('t' if value else 'f' for value in values)}}}"
-
-
-def texts(values: Iterable[str]) -> str:
-    """An array of texts, whatever characters are in them."""
-    chosen = list(values)
-    together = "".join(chosen)
-    if '"' in together or "\\" in together:
-        chosen = [value.replace("\\", "\\\\").replace('"', '\\"') for value in chosen]
-    return "{" + ",".join(f'"{value}"' for value in chosen) + "}"
 
 
 def columns(nodes: NodesOfTenants) -> dict[str, str]:

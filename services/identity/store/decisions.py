@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.arrays import flags, numbers, texts
 from services.identity.domain.nodes import Pair, pair_of
 from services.identity.domain.rules import Decision
-from services.identity.store.arrays import NodesOfTenants, columns, flags, numbers, texts
+from services.identity.store.arrays import NodesOfTenants, columns
 
 Decisions = dict[str, dict[Pair, Decision]]
 """By tenant and pair; a tenant without any has no entry."""

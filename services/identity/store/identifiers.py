@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.arrays import flags, numbers, texts
 from services.identity.domain.nodes import Node
 from services.identity.domain.rules import Rules
 from services.identity.domain.step import Standing
-from services.identity.store.arrays import NodesOfTenants, columns, flags, numbers, texts
+from services.identity.store.arrays import NodesOfTenants, columns
 from services.kernel.identifiers import Kind
 
 Standings = dict[str, dict[Node, Standing]]

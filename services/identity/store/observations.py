@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.arrays import numbers, texts
 from services.identity.domain.nodes import Members, Node
-from services.identity.store.arrays import NodesOfTenants, columns, numbers, texts
+from services.identity.store.arrays import NodesOfTenants, columns
 
 Observations = dict[str, dict[Node, set[Members]]]
 """By tenant and region."""

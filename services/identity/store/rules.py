@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.arrays import numbers, texts
 from services.identity.domain.nodes import Node
 from services.identity.domain.rules import Rules
-from services.identity.store.arrays import numbers, texts
 from services.kernel.identifiers import Kind
 
 _READ = text(

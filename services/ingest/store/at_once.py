@@ -7,9 +7,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.chassis import log
+from services.chassis.arrays import texts
 from services.ingest.domain.deduplication import Entry
 from services.ingest.domain.deliveries import Health
-from services.ingest.store.arrays import texts
 
 # The head row is locked before a key is inserted, since every key's position is made from it. A key that is known
 # fails the statement, and with it the transaction: nothing was changed.

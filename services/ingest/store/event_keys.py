@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import BigInteger, LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.arrays import texts
 from services.ingest.domain.deduplication import Entry, Key
-from services.ingest.store.arrays import texts
 
 _INCOMING = """
     SELECT incoming.tenant_id, incoming.source, incoming.event_id,
