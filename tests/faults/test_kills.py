@@ -14,7 +14,7 @@ import redis
 from tests.mesh.golden import FIRST_DAY, LAST_DAY, sequence
 from tests.mesh.running import RunningSystem, until
 from tests.mesh.shop import Shop, without_positions
-from tests.mesh.telling import tell, tell_one
+from tests.mesh.telling import add_sources, tell, tell_one
 
 pytestmark = pytest.mark.faults
 
@@ -78,14 +78,14 @@ FAULTS: dict[str, tuple[Callable[[RunningSystem], None], tuple[str, ...]]] = {
 
 def tell_while_it_breaks(shop: Shop, break_it: Callable[[], None]) -> None:
     """Several senders tell everything; half-way, with requests under way, it breaks."""
-    source = shop.add_recorded_source()
+    add_sources(shop)
     everything = sequence()
     half = len(everything) // 2
     told, lock = 0, Lock()
 
     def tell_and_count(one: object) -> None:
         nonlocal told
-        tell_one(shop, source, one)  # type: ignore[arg-type]
+        tell_one(shop, one)  # type: ignore[arg-type]
         with lock:
             told += 1
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.mesh import signed
 from tests.mesh.recordings import OrderTold, orders_told
 from tests.mesh.shop import Delivery, Event, recorded
 
@@ -188,28 +189,51 @@ JOURNEYS = (
         34, "an order of nothing is an order", "EMAIL", "CHAT",
         (minutes(9), {"email": "free@example.test"}, touch("CHAT"), "CREDITED"),
     ),
+    journey(
+        signed.BY_CUSTOMER, "a customer who logged in, and left no address", "CUSTOMER", "CHAT",
+        (hours(4), {"visitorId": "vis_s1"}, touch("FAQ"), "LOWER_TIER"),
+        (hours(3), {"visitorId": "vis_s1", "customerId": str(signed.CUSTOMER)}, visit(), ""),
+        (hours(2), {"customerId": str(signed.CUSTOMER + 1)}, touch("FAQ"), ""),
+        (hours(1), {"customerId": str(signed.CUSTOMER)}, touch("CHAT"), "CREDITED"),
+        (minutes(9), {"customerId": str(signed.CUSTOMER)}, touch("FAQ"), "NOT_FIRST"),
+    ),
+    journey(
+        signed.BY_CLICK, "a click that the order names, on a conversation's link", "PERSON", "MESSAGING",
+        (hours(2), {}, touch("MESSAGING", conversationId="c-s2"), "CREDITED"),
+        (hours(1), {"clickId": "Clk-50"}, {"linkClick": {"conversationId": "c-s2"}}, ""),
+    ),
+    journey(
+        signed.BY_SHARED_CUSTOMER, "a customer number that everybody buys by names nobody", "", "",
+        (hours(9), {"customerId": str(signed.SHARED_CUSTOMER), "email": "s1@example.test"}, visit(), ""),
+        (hours(8), {"customerId": str(signed.SHARED_CUSTOMER), "email": "s2@example.test"}, visit(), ""),
+        (hours(7), {"customerId": str(signed.SHARED_CUSTOMER), "email": "s3@example.test"}, visit(), ""),
+        (hours(6), {"customerId": str(signed.SHARED_CUSTOMER), "email": "s4@example.test"}, visit(), ""),
+        (hours(2), {"customerId": str(signed.SHARED_CUSTOMER)}, touch("CHAT"), "HUB"),
+    ),
 )  # fmt: skip
 
 BY_ORDER = {told.order: told for told in JOURNEYS}
 
 
-UNDECIDED = 25
-"""The order whose last three states carry the same time: two totals are equally new."""
+def all_orders() -> dict[int, OrderTold]:
+    """What holds in the end of every order, recorded or signed."""
+    return {**orders_told(recorded()), **signed.ORDERS}
 
 
 def sequence() -> list[Delivery | Event]:
     """Deliveries and conversations as they came: conversations at their time, the shop's webhooks in their order."""
     deliveries = recorded()
-    orders = orders_told(deliveries)
+    orders = all_orders()
     moments = [moment for told in JOURNEYS for moment in told.moments]
     before = sorted((moment for moment in moments if moment.before > minutes(0)), key=lambda moment: -moment.before)
     after = [moment for moment in moments if moment not in before]
     # The pings of the shop's new webhooks came first of all.
     return [
         *deliveries[:10],
-        *(moment.event(orders[moment.order][0].placed) for moment in before),
+        *(moment.event(orders[moment.order].placed) for moment in before),
         *deliveries[10:],
-        *(moment.event(orders[moment.order][0].placed) for moment in after),
+        *signed.deliveries(),
+        *(moment.event(orders[moment.order].placed) for moment in after),
     ]
 
 
@@ -220,15 +244,13 @@ def shuffled(seed: int) -> list[Delivery | Event]:
     return mixed
 
 
-def expected_figures(undecided_micros: int) -> dict[str, dict[str, Any]]:
-    """The statement's numbers, added up from the recordings and the journeys by nothing of ours.
+def expected_figures() -> dict[str, dict[str, Any]]:
+    """The statement's numbers, added up from the orders and the journeys by nothing of ours.
 
-    In the form of `shop.figures`: buckets of (orders, micros, net micros), by currency. `undecided_micros` is the total
-    that holds of the order UNDECIDED; it must be one of those that were told.
+    In the form of `shop.figures`: buckets of (orders, micros, net micros), by currency.
     """
     by_currency: dict[str, list[OrderTold]] = {}
-    for number, told in orders_told(recorded()).items():
-        [order] = told if number != UNDECIDED else [one for one in told if one.gross_micros == undecided_micros]
+    for order in all_orders().values():
         by_currency.setdefault(order.currency, []).append(order)
     return {currency: _expected(orders) for currency, orders in by_currency.items()}
 

@@ -1,5 +1,6 @@
 """What the recorded orders came to, read from their bytes by the shortest way, for tests to compare with."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,25 +27,34 @@ class OrderTold:
     excluded: str
 
 
-def orders_told(deliveries: Iterable[Delivery]) -> dict[int, list[OrderTold]]:
-    """The newest state of each order, whatever the sequence of the deliveries.
-
-    Several where the shop gave equally new states different totals: one of them holds, and always the same.
-    """
-    states: dict[int, list[dict[str, Any]]] = {}
+def orders_told(deliveries: Iterable[Delivery]) -> dict[int, OrderTold]:
+    """The newest state of each order, whatever the sequence of the deliveries."""
+    newest: dict[int, Delivery] = {}
     for delivery in deliveries:
-        body = json.loads(delivery.body) if delivery.topic.startswith("order.") else {}
-        if "status" in body:
-            states.setdefault(body["id"], []).append(body)
-    newest = {number: max(map(_newness, told)) for number, told in states.items()}
-    return {
-        number: list(dict.fromkeys(_told(state) for state in told if _newness(state) == newest[number]))
-        for number, told in sorted(states.items())
-    }
+        state = state_told(delivery)
+        if "status" in state:
+            newest[state["id"]] = max(newest.get(state["id"], delivery), delivery, key=_precedence)
+    return {number: _told(state_told(delivery)) for number, delivery in sorted(newest.items())}
 
 
-def _newness(state: dict[str, Any]) -> tuple[str, int, int]:
+def state_told(delivery: Delivery) -> dict[str, Any]:
+    """The order that a delivery tells of; empty when it tells of something else."""
+    told: dict[str, Any] = json.loads(delivery.body) if delivery.topic.startswith("order.") else {}
+    return told
+
+
+def newness(state: dict[str, Any]) -> tuple[str, int, int]:
+    """What decides between two states of an order, before their bytes do."""
     return state["date_modified_gmt"], STATUSES.index(state["status"]), len(state["refunds"])
+
+
+def content_hash(body: bytes) -> str:
+    """What decides between two states that are equally new."""
+    return hashlib.sha256(body).hexdigest()[:32]
+
+
+def _precedence(delivery: Delivery) -> tuple[tuple[str, int, int], str]:
+    return newness(state_told(delivery)), content_hash(delivery.body)
 
 
 def _told(state: dict[str, Any]) -> OrderTold:

@@ -15,6 +15,7 @@ from gateway.cli.tenants import SCOPES, add_source, create_tenant, issue_token
 from tests.mesh.running import ROOT, RunningSystem, until
 
 RECORDED = ROOT / "tests" / "recorded" / "woocommerce"
+RECORDED_SOURCE = "woo"
 RECORDED_SECRET = "lab-s3crét-Kéy"
 RECORDED_PREFIX = "_ecombot_"
 FOR_EVER = f"{3660 * 86_400}s"
@@ -27,11 +28,12 @@ _HOP_BY_HOP = {"host", "connection", "content-length", "accept-encoding"}
 
 
 class Delivery(NamedTuple):
-    """A recorded webhook: its number in the order received, its headers and its bytes."""
+    """A webhook: its number in the order that its source sent, its headers and its bytes."""
 
     number: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    source: str
 
     @property
     def topic(self) -> str:
@@ -47,7 +49,7 @@ def recorded() -> list[Delivery]:
 def _read(path: Path) -> Delivery:
     told = json.loads(path.read_bytes())
     headers = tuple((name, value) for name, value in told["headers"] if name.lower() not in _HOP_BY_HOP)
-    return Delivery(int(path.name.split("_")[1]), headers, base64.b64decode(told["body_b64"]))
+    return Delivery(int(path.name.split("_")[1]), headers, base64.b64decode(told["body_b64"]), RECORDED_SOURCE)
 
 
 class Shop:
@@ -74,10 +76,9 @@ class Shop:
     def close(self) -> None:
         self.client.close()
 
-    def add_recorded_source(self, name: str = "woo") -> str:
+    def add_recorded_source(self) -> None:
         """Adds the source whose secret the recorded deliveries are signed with."""
-        self.add_source(name, "woocommerce", RECORDED_SECRET, id_prefix=RECORDED_PREFIX)
-        return name
+        self.add_source(RECORDED_SOURCE, "woocommerce", RECORDED_SECRET, id_prefix=RECORDED_PREFIX)
 
     def add_source(self, name: str, kind: str, secret: str, *, id_prefix: str = "") -> None:
         add_source(self.running.system, self.tenant, name, kind=kind, secret=secret, id_prefix=id_prefix)

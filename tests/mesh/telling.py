@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from tests.mesh import signed
 from tests.mesh.golden import FIRST_DAY, LAST_DAY
 from tests.mesh.shop import TAKEN, Delivery, Event, Shop
 
@@ -16,18 +17,24 @@ class Told(NamedTuple):
 
 def tell(shop: Shop, what: Iterable[Delivery | Event]) -> Told:
     """Tells a shop everything, in this sequence, and reads its statement once it has settled."""
-    source = shop.add_recorded_source()
+    add_sources(shop)
     for one in what:
-        tell_one(shop, source, one)
+        tell_one(shop, one)
     shop.settle()
     return Told(shop, shop.statement(FIRST_DAY, LAST_DAY))
 
 
-def tell_one(shop: Shop, source: str, one: Delivery | Event) -> None:
+def add_sources(shop: Shop) -> None:
+    """Adds the sources of all that the golden scenario delivers."""
+    shop.add_recorded_source()
+    shop.add_source(signed.SOURCE, "shopify", signed.SECRET)
+
+
+def tell_one(shop: Shop, one: Delivery | Event) -> None:
     """Sends a delivery or an event, which must be taken."""
     if isinstance(one, Delivery):
-        answer = shop.deliver(source, one.headers, one.body)
-        assert answer.status_code == 200, (one.number, answer.text)
+        answer = shop.deliver(one.source, one.headers, one.body)
+        assert answer.status_code == 200, (one.source, one.number, answer.text)
     else:
         [result] = shop.append([one])
         assert result["status"] in TAKEN, result

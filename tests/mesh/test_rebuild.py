@@ -8,7 +8,7 @@ import pytest
 
 from tests.mesh.golden import FIRST_DAY, LAST_DAY, sequence
 from tests.mesh.shop import Delivery, Shop, without_positions
-from tests.mesh.telling import tell, tell_one
+from tests.mesh.telling import add_sources, tell, tell_one
 
 PAUSE_SECONDS = 0.01
 
@@ -23,7 +23,7 @@ def test_rebuilds_while_events_come_in_end_in_the_same_statement(
     open_shop: Callable[[], Shop], undisturbed: bytes
 ) -> None:
     shop = open_shop()
-    source = shop.add_recorded_source()
+    add_sources(shop)
     rebuilt = Flag()
 
     def keep_telling() -> int:
@@ -31,7 +31,7 @@ def test_rebuilds_while_events_come_in_end_in_the_same_statement(
         rounds = 0
         while not rounds or not rebuilt.is_set():
             for one in sequence():
-                tell_one(shop, source, one)
+                tell_one(shop, one)
                 rebuilt.wait(PAUSE_SECONDS)
             rounds += 1
         return rounds
