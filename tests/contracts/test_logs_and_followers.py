@@ -250,5 +250,20 @@ async def test_a_rebuild_swaps_in_the_same_state_and_who_follows_it_starts_over(
         assert await second.start_rebuild() >= 2
 
 
+def following(generation: int) -> list[asyncio.Task]:
+    """The tasks that follow for a generation, whoever holds them."""
+    return [task for task in asyncio.all_tasks() if task.get_name() == f"follow generation {generation}"]
+
+
+async def test_a_generation_is_started_once_however_many_ask_for_it(house: House) -> None:
+    service = house.sums("sums", Sums(), "source")
+    await service.start()
+    asked = await asyncio.gather(*(service.start_rebuild() for _ in range(4)))
+    assert asked == [2] * 4
+    assert len(following(2)) == 1
+    await service.close()
+    assert following(1) == following(2) == []
+
+
 async def _true(value: bool) -> bool:
     return value
