@@ -7,6 +7,7 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.web.rest.bindings import WHOLE_BODY, Binding, field_at
+from gateway.web.rest.streams import EVENTS, LINES, WHOLE
 
 _F = FieldDescriptor
 _WELL_KNOWN: Final[dict[str, dict[str, Any]]] = {
@@ -99,7 +100,7 @@ def _operation(binding: Binding, schemas: dict[str, Any]) -> dict[str, Any]:
         "description": f"Needs a token with the scope {binding.scope.removesuffix('|mesh').replace('|', ' or ')}.",
         "parameters": _parameters(binding, request, schemas),
         "responses": {
-            "200": {"description": "The answer.", "content": {"application/json": {"schema": answer}}},
+            "200": _success(answer, streams=binding.rpc.server_streaming),
             "default": {
                 "description": "Why not.",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
@@ -111,6 +112,14 @@ def _operation(binding: Binding, schemas: dict[str, Any]) -> dict[str, Any]:
         body = _message(request, schemas) if whole else _field(field_at(request, binding.body), schemas)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
+
+
+def _success(answer: dict[str, Any], *, streams: bool) -> dict[str, Any]:
+    """One object; of a stream, the last message, or each as a line or an event for whoever accepts these."""
+    if not streams:
+        return {"description": "The answer.", "content": {WHOLE: {"schema": answer}}}
+    description = "The last message; a message a line, or an event, for who accepts these. Errors have the key `error`."
+    return {"description": description, "content": {format_: {"schema": answer} for format_ in (WHOLE, LINES, EVENTS)}}
 
 
 def _parameters(binding: Binding, request: Descriptor, schemas: dict[str, Any]) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ def _of(rpc: MethodDescriptor) -> Iterator[Binding]:
 
 def _binding(rpc: MethodDescriptor, rule: HttpRule) -> Binding:
     kind = rule.WhichOneof("pattern")
-    if kind is None or rpc.client_streaming or rpc.server_streaming:
+    if kind is None or rpc.client_streaming:
         raise templates.TemplateError(rpc.full_name)
     path = rule.custom.path if kind == "custom" else getattr(rule, kind)
     template = templates.parse(path)

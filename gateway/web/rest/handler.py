@@ -1,7 +1,7 @@
 """Any annotated RPC over HTTP: reads the request, calls with the caller's own token, writes the answer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import orjson
@@ -14,12 +14,10 @@ from gateway.web import errors
 from gateway.web.protojson.reading import MalformedError, field_reader, reader
 from gateway.web.protojson.writing import writer
 from gateway.web.requests import authorization, read_body
-from gateway.web.rest import query
+from gateway.web.rest import query, streams
 from gateway.web.rest.bindings import WHOLE_BODY, Binding, field_at
 from services.chassis import telemetry
 from services.kernel.failures import InvalidArgumentError
-
-NO_STORE: Final = {"cache-control": "no-store"}
 
 
 class Endpoint:
@@ -29,7 +27,8 @@ class Endpoint:
         self.binding = binding
         self._descriptor = binding.rpc.input_type
         self._request_class: Callable[..., Message] = binding.request_class
-        self._call = channel.unary_unary(
+        opened = channel.unary_stream if binding.rpc.server_streaming else channel.unary_unary
+        self._call: Callable[..., Any] = opened(
             binding.grpc_path,
             request_serializer=binding.request_class.SerializeToString,
             response_deserializer=binding.response_class.FromString,
@@ -48,12 +47,15 @@ class Endpoint:
         except MalformedError as error:
             raise InvalidArgumentError.of(error.path or "body", error.description) from error
         telemetry.continue_trace(request.headers.get("traceparent", ""))
-        response = await self._call(message, metadata=metadata)
+        call = self._call(message, metadata=metadata)
+        if self.binding.rpc.server_streaming:
+            return await streams.answer(request, call, self._written)
+        return Response(self._written(await call), media_type=streams.WHOLE, headers=streams.NO_STORE)
+
+    def _written(self, response: Any) -> bytes:
         if self._write_part is None:
-            written = self._write(response)
-        else:
-            written = self._write_part(getattr(response, self.binding.response_body))
-        return Response(orjson.dumps(written), media_type="application/json", headers=NO_STORE)
+            return orjson.dumps(self._write(response))
+        return orjson.dumps(self._write_part(getattr(response, self.binding.response_body)))
 
     async def _fields(self, request: Request, variables: Mapping[str, str]) -> dict[str, Any]:
         """The request in keyword form, from body, query and path; none of them may say what another says."""
