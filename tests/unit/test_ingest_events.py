@@ -249,3 +249,24 @@ def test_models_come_from_the_installation() -> None:
 def test_a_zero_byte_that_is_no_text_is_no_nul_character() -> None:
     sent = event(interaction=None, identifiers=None, product={"productId": "1", "totalSales": "0"})
     assert isinstance(entry_of(sent, told_by()), Entry)
+
+
+TRACKED_LINK = {
+    "linkId": "l",
+    "conversationId": "c",
+    "destination": "https://shop.example/",
+    "expireTime": "2027-02-18T12:00:00Z",
+}
+
+
+def test_tracked_links_come_from_the_installation_only() -> None:
+    sent = event(interaction=None, identifiers=None, trackedLink=TRACKED_LINK)
+    assert isinstance(entry_of(sent, told_by(OWN_SOURCE)), Entry)
+    assert reason(entry_of(sent, told_by())) == "INVALID_FIELD: trackedLink: is appended by the installation only"
+
+
+@pytest.mark.parametrize("seconds", [-500 * DAY, 700])
+def test_what_the_installation_tells_is_never_too_old_nor_too_far_ahead(seconds: int) -> None:
+    click = {"interaction": None, "linkClick": {"conversationId": "c"}, "occurTime": json_time(seconds)}
+    assert isinstance(entry_of(event(**click), told_by(OWN_SOURCE)), Entry)
+    assert reason(entry_of(event(**click), told_by())).startswith("OCCUR_TIME_TOO_")

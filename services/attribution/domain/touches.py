@@ -1,6 +1,5 @@
 """Touches: the moments in which somebody was reached, and which of them can earn anything at all."""
 
-import re
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -59,24 +58,7 @@ class Touch(NamedTuple):
     identifiers: tuple[Identifier, ...]
 
 
-_CRAWLER = re.compile(
-    r"""
-    (?:google|bing|yandex|baidu|duckduck|petal|ahrefs|semrush|mj12|apple|amazon|dot|seznam|gpt|claude|ccbot|bytes|exa)
-    [a-z]*(?:bot|spider)\b
-    | \b(?:adsbot|mediapartners)-google | \bslurp\b | \bfacebookexternalhit\b | \btelegrambot\b | \btwitterbot\b
-    | \bslackbot\b | \bdiscordbot\b | \blinkedinbot\b | \bskypeuripreview\b | \bpingdom | \buptimerobot\b
-    | \bheadlesschrome\b | \blighthouse\b | \bcrawler\b | \bspider\b
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-"""Programs that say so themselves. Nobody is taken for one on a guess: a shopper lost costs more than a robot kept."""
-
 _NEEDS_NO_ANSWER = frozenset({Channel.NUDGE, Channel.FAQ})
-
-
-def is_crawler(user_agent: str) -> bool:
-    """True when the user agent names a crawler or a link preview. An absent one is nobody's."""
-    return bool(user_agent) and _CRAWLER.search(user_agent) is not None
 
 
 def is_helpful(touch: Touch) -> bool:

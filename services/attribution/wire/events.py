@@ -17,9 +17,10 @@ from services.attribution.domain.orders import (
     Version,
     status_rank,
 )
-from services.attribution.domain.touches import Action, Answer, Channel, Touch, is_crawler
+from services.attribution.domain.touches import Action, Answer, Channel, Touch
 from services.attribution.wire.people import identifiers
 from services.attribution.wire.times import nanos
+from services.kernel.crawlers import is_crawler
 
 _PLAIN_NOTICES = frozenset({Notice.TRASHED, Notice.RESTORED, Notice.DELETED})
 _CHANNELS = {channel.value: channel for channel in Channel}

@@ -8,7 +8,7 @@ OWN_SOURCE = "touchstone"
 API_SOURCE = "api"
 """The source of what tenants append by token."""
 
-_OWN_PAYLOADS = frozenset({"settings", "models", "linkDecision"})
+_OWN_PAYLOADS = frozenset({"settings", "models", "trackedLink", "linkDecision"})
 
 _OF_SOMEBODY = frozenset({"interaction", "conversation", "storefront", "journey", "exposure", "linkClick"})
 
@@ -46,15 +46,17 @@ def refusal(event: Facts, *, source: str, limits: Limits, ever_old: bool, now: i
     """Why an event is not taken, or None when it is.
 
     `ever_old` is true for sources whose events may be of any age: an order of long ago is still a shop's truth.
-    `now` is in nanoseconds since 1970. Both bounds of time belong to what is taken.
+    `now` is in nanoseconds since 1970. Both bounds of time belong to what is taken; what the installation itself tells
+    has none, since nobody would send it again.
     """
     if not event.payload:
         return invalid_field("payload", "is required: interaction, order, …")
     if event.payload in _OWN_PAYLOADS and source != OWN_SOURCE:
         return invalid_field(event.payload, "is appended by the installation only")
-    if event.occur_time > now + limits.max_lead:
+    is_own = source == OWN_SOURCE
+    if not is_own and event.occur_time > now + limits.max_lead:
         return f"OCCUR_TIME_TOO_FAR_AHEAD: occurTime is more than {_span(limits.max_lead)} ahead"
-    if not ever_old and event.occur_time < now - limits.max_age:
+    if not is_own and not ever_old and event.occur_time < now - limits.max_age:
         return f"OCCUR_TIME_TOO_OLD: occurTime is more than {_span(limits.max_age)} ago"
     if not event.names_somebody and event.payload in _OF_SOMEBODY:
         return invalid_field("identifiers", "at least one is required without a conversationId")
