@@ -9,6 +9,9 @@ from services.kernel.failures import PermissionDeniedError, UnauthenticatedError
 TENANT_METADATA = "touchstone-tenant"
 """The metadata key by which a token without a tenant names the one that a call is about."""
 
+ORIGIN_METADATA = "touchstone-origin"
+"""The metadata key by which the edge says at which address it was called: `https://touchstone.shop.example`."""
+
 MESH = "mesh"
 """The scope of services among themselves."""
 

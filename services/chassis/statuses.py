@@ -19,6 +19,7 @@ from services.kernel.failures import (
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
+    TooLateError,
     UnauthenticatedError,
 )
 
@@ -30,6 +31,7 @@ _CODES: dict[type[FailureError], grpc.StatusCode] = {
     NotFoundError: grpc.StatusCode.NOT_FOUND,
     AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
     FailedPreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
+    TooLateError: grpc.StatusCode.DEADLINE_EXCEEDED,
     UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
     PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
 }

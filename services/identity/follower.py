@@ -13,7 +13,7 @@ from services.identity.domain import step
 from services.identity.domain.facts import Facts
 from services.identity.domain.nodes import Members, Node, Pair
 from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
-from services.identity.store import decisions, identifiers, observations, rules
+from services.identity.store import decisions, identifiers, links, observations, rules
 
 
 async def apply(
@@ -75,6 +75,9 @@ async def _read_rules(connection: AsyncConnection, tenants: Mapping[str, _Tenant
         kept[tenant_id] = tenant.facts.rules_position, told
         changed[tenant_id] = tenant.rules_before, told
     await rules.write(connection, kept)
+    await links.keep_hosts(
+        connection, {tenant_id: (kept[tenant_id][0], tenants[tenant_id].facts.link_hosts) for tenant_id in kept}
+    )
     for tenant_id, standings in (await identifiers.read_limited(connection, changed)).items():
         tenants[tenant_id].standings.update(standings)
 
@@ -175,6 +178,7 @@ async def _write(
     connection: AsyncConnection, tenants: Mapping[str, _Tenant], changes: Mapping[str, step.Changes]
 ) -> None:
     """Keeps what changes."""
+    await links.add(connection, {tenant_id: tenant.facts.links for tenant_id, tenant in tenants.items()})
     await decisions.write(connection, {tenant_id: tenant.decided for tenant_id, tenant in tenants.items()})
     await identifiers.write(connection, {tenant_id: changed.standings for tenant_id, changed in changes.items()})
     await observations.drop(connection, {tenant_id: changed.dropped for tenant_id, changed in changes.items()})

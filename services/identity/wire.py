@@ -1,22 +1,26 @@
 """Protobuf to people and back."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from touchstone.identity.v1 import people_pb2, people_service_pb2
-from touchstone.ingest.v1 import event_pb2, settings_pb2
+from touchstone.identity.v1 import link_service_pb2, people_pb2, people_service_pb2
+from touchstone.ingest.v1 import event_pb2, event_service_pb2, interaction_pb2, settings_pb2
 from touchstone.type.v1 import identifier_pb2
 
 from services.chassis.follow import Entry
 from services.identity.domain.description import Description
 from services.identity.domain.facts import Facts
+from services.identity.domain.links import TrackedLink
 from services.identity.domain.nodes import Node, kind_of, node_of, pair_of
 from services.identity.domain.rules import DEFAULT_LIMITS, Decision, Rules
 from services.identity.domain.step import Changes, Standing
+from services.kernel.crawlers import is_crawler
 from services.kernel.failures import InvalidArgumentError
 from services.kernel.identifiers import Kind
 
 _NANOS = 1_000_000_000
+_OWN_SOURCE = "touchstone"
 _MEMBERSHIPS_IN_A_CHANGE = 1_000
 _KIND_OF_FIELD = {
     "session_id": Kind.SESSION,
@@ -40,7 +44,9 @@ def facts_by_tenant(entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> dict[str
             facts = by_tenant[logged.tenant_id] = Facts()
         facts.position = max(facts.position, entry.position)
         _add(facts, logged.event, entry.position)
-    return {tenant_id: facts for tenant_id, facts in by_tenant.items() if facts.observations or facts.rules}
+    return {
+        tenant_id: facts for tenant_id, facts in by_tenant.items() if facts.observations or facts.rules or facts.links
+    }
 
 
 def _add(facts: Facts, event: event_pb2.Event, position: int) -> None:
@@ -52,10 +58,70 @@ def _add(facts: Facts, event: event_pb2.Event, position: int) -> None:
     if payload == "link_decision":
         _add_decision(facts, event)
     elif payload == "settings":
-        facts.set_rules(rules_of(event.settings), position)
+        facts.set_rules(rules_of(event.settings), position, tuple(event.settings.link_hosts))
+    elif payload == "tracked_link":
+        facts.links.append(_tracked_link(event.tracked_link))
+
+
+def link_event(tenant_id: str, link: TrackedLink, touchpoint: str, now: int) -> event_service_pb2.Delivery:
+    """What the event log is told of a new link, at `now` in nanoseconds since 1970."""
+    occur_time = _timestamp(now)
+    event = event_pb2.Event(
+        event_id=f"link-{link.link_id}",
+        occur_time=occur_time,
+        tracked_link=interaction_pb2.TrackedLink(
+            link_id=link.link_id,
+            conversation_id=link.conversation_id,
+            destination=link.destination,
+            touchpoint=touchpoint,
+            expire_time=_timestamp(link.expire_nanos),
+        ),
+    )
+    return event_service_pb2.Delivery(tenant_id=tenant_id, source=_OWN_SOURCE, receive_time=occur_time, events=[event])
+
+
+def lifetime(request: link_service_pb2.CreateLinkRequest) -> timedelta | None:
+    """The lifetime that is asked for. Raises InvalidArgumentError for a span that none can be."""
+    if not request.HasField("lifetime"):
+        return None
+    try:
+        return request.lifetime.ToTimedelta()
+    except (ValueError, OverflowError):
+        raise InvalidArgumentError.of("lifetime", "is no span of time") from None
+
+
+def created_link(link: TrackedLink, address: str) -> link_service_pb2.CreateLinkResponse:
+    """A new link as its maker is answered."""
+    return link_service_pb2.CreateLinkResponse(
+        url=address, link_id=link.link_id, expire_time=_timestamp(link.expire_nanos)
+    )
+
+
+def resolved_link(tenant_id: str, link: TrackedLink) -> link_service_pb2.ResolveLinkResponse:
+    """A link as whoever leads people there is answered."""
+    return link_service_pb2.ResolveLinkResponse(
+        tenant_id=tenant_id,
+        conversation_id=link.conversation_id,
+        destination=link.destination,
+        expire_time=_timestamp(link.expire_nanos),
+    )
+
+
+def _timestamp(at_nanos: int) -> Timestamp:
+    seconds, nanos = divmod(at_nanos, _NANOS)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
+def _tracked_link(told: interaction_pb2.TrackedLink) -> TrackedLink:
+    expire_nanos = told.expire_time.seconds * _NANOS + told.expire_time.nanos
+    return TrackedLink(told.link_id, told.conversation_id, told.destination, expire_nanos)
 
 
 def _identifiers(event: event_pb2.Event) -> Iterator[tuple[Kind, str]]:
+    """Whom the event has seen: nobody, where a program followed a link."""
+    payload = event.WhichOneof("payload")
+    if payload == "link_click" and is_crawler(event.link_click.user_agent):
+        return
     seen = event.identifiers
     if seen.session_id:
         yield Kind.SESSION, seen.session_id
@@ -69,7 +135,6 @@ def _identifiers(event: event_pb2.Event) -> Iterator[tuple[Kind, str]]:
         yield Kind.CUSTOMER, seen.customer_id
     if seen.click_id:
         yield Kind.CLICK, seen.click_id
-    payload = event.WhichOneof("payload")
     if payload in ("interaction", "conversation", "link_click"):
         conversation_id = getattr(event, payload).conversation_id
         if conversation_id:

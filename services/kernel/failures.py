@@ -44,6 +44,10 @@ class FailedPreconditionError(FailureError):
     """Not in the present state; `message` says what must come first."""
 
 
+class TooLateError(FailureError):
+    """The answer would come too late; what was asked for may still come to be."""
+
+
 class UnauthenticatedError(FailureError):
     """Nobody is known to be calling."""
 
