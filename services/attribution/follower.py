@@ -10,8 +10,9 @@ from touchstone.ingest.v1 import event_pb2
 
 from services.attribution.domain.orders import Told, fold
 from services.attribution.domain.rules import Rules
+from services.attribution.domain.touches import Touch
 from services.attribution.recount import Recounted, recount, rules_of
-from services.attribution.store import orders, people, reopening, touches
+from services.attribution.store import blocks, facts, orders, people, reopening, touches
 from services.attribution.store import rules as rules_store
 from services.attribution.store.moments import micros
 from services.attribution.store.orders import OrderIdentifier, OrderKey, StoredOrder
@@ -58,6 +59,7 @@ class _Batch:
         self.order_positions: dict[OrderKey, int] = {}
         self.touches: list[touches.NewTouch] = []
         self.touch_positions: dict[tuple[str, str, str], int] = {}
+        self.reached: dict[tuple[str, str, str], Touch] = {}
         self.settings: dict[str, tuple[int, bytes]] = {}
         self.models: dict[str, tuple[int, bytes]] = {}
         for entry in entries:
@@ -83,6 +85,7 @@ class _Batch:
                     )
                 )
                 self.touch_positions[tenant_id, logged.source, event.event_id] = position
+                self.reached[tenant_id, logged.source, event.event_id] = touch
             case "settings":
                 self.settings[tenant_id] = (position, event.settings.SerializeToString(deterministic=True))
             case "models":
@@ -138,6 +141,11 @@ async def apply_people(
     if not changed:
         return []
     await people.save_standings(connection, changed)
+    rows = [
+        (tenant_id, facts.identifier_row(identifier, standing.person_id, hub=standing.hub))
+        for (tenant_id, identifier), standing in changed.items()
+    ]
+    await blocks.append(connection, blocks.IDENTIFIERS, rows)
     identifiers = [
         reopening.ByIdentifier(*named, standing.hub != before.get(named, _UNKNOWN).hub, _position(standing))
         for named, standing in changed.items()
@@ -208,6 +216,8 @@ async def _reached(connection: AsyncConnection, batch: _Batch, rules: Mapping[st
     if not batch.touches:
         return {}
     fresh = await touches.insert_touches(connection, batch.touches)
+    kept = ((touch.tenant_id, batch.reached[touch.tenant_id, touch.source, touch.event_id]) for touch in fresh)
+    await blocks.append(connection, blocks.TOUCHES, ((tenant_id, facts.touch_row(touch)) for tenant_id, touch in kept))
     return await reopening.orders_by_touches(
         connection,
         [
@@ -249,11 +259,24 @@ async def recompute(
     recounted = await recount(connection, {one.key: one.told for one in reopened}, rules)
     changed = [(one, now) for one in reopened if (now := _now(one, recounted.get(one.key))) != one.kept]
     await orders.save_orders(connection, [now for _, now in changed])
+    await blocks.append(connection, blocks.ORDERS, _order_rows(changed, recounted))
     await _move_identifiers(connection, [one for one, _ in changed])
     return [
         credits_wire.with_cause(now.credits, *one.cause)
         for one, now in changed
         if now.credits is not None and (one.kept is None or now.credits != one.kept.credits)
+    ]
+
+
+def _order_rows(
+    changed: Sequence[tuple[Reopened, StoredOrder]], recounted: Mapping[OrderKey, Recounted]
+) -> list[tuple[str, facts.Row]]:
+    """The rows of orders of which something else is told than before."""
+    return [
+        (one.key.tenant_id, row)
+        for one, now in changed
+        if one.key in recounted and (one.kept is None or one.kept.told != now.told)
+        if (row := facts.order_row(one.told, recounted[one.key].case.order)) is not None
     ]
 
 
