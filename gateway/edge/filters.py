@@ -49,6 +49,8 @@ REQUESTS_PER_SECOND = 5000
 _ISSUED_TOKEN = "issued"  # noqa: S105  a requirement's name
 # Headers by which a caller names a tenant or a service; every other of these names is for us to set.
 _CALLERS_HEADERS = ("touchstone-tenant", "touchstone-service")
+# Ours: where people reach this installation, as whoever asks has found it.
+_ORIGIN_HEADER = "touchstone-origin"
 
 
 def cors(*, with_cookies: bool) -> Any:
@@ -128,6 +130,7 @@ def _own_headers_removed() -> HeaderMutationFilter:
                 _removed("x-touchstone-"),
                 *(_copied(name, f"%REQ({kept})%") for name, kept in aside.items()),
                 _removed("kept-touchstone-"),
+                _copied(_ORIGIN_HEADER, "%REQ(:scheme)%://%REQ(:authority)%"),
             ]
         )
     )

@@ -27,6 +27,8 @@ SERVICE_HEADER = "touchstone-service"
 NEVER = timedelta()
 # A delivery that isn't committed by then is better sent again: shops wait 5 to 10 seconds.
 DELIVERY_TIMEOUT = timedelta(seconds=30)
+# Somebody has clicked and looks at an empty page.
+CLICK_TIMEOUT = timedelta(seconds=10)
 
 
 def _to(cluster: str, *, timeout: timedelta = NEVER) -> RouteAction:
@@ -107,6 +109,17 @@ def _collect() -> Route:
     )
 
 
+def _links() -> Route:
+    return Route(
+        match=RouteMatch(prefix="/l/"),
+        route=_to("web", timeout=CLICK_TIMEOUT),
+        typed_per_filter_config={
+            filters.RATE_LIMIT: filters.turned_on(),
+            filters.HEADERS: filters.turned_on(),
+        },
+    )
+
+
 def routes() -> RouteConfiguration:
     """All of them, the busiest first."""
     everything_else = Route(match=RouteMatch(prefix="/"), route=_to("web"))
@@ -116,7 +129,7 @@ def routes() -> RouteConfiguration:
             VirtualHost(
                 name="edge",
                 domains=["*"],
-                routes=[_webhooks(), _rest(), _collect(), *_grpc_routes(), everything_else],
+                routes=[_webhooks(), _rest(), _collect(), _links(), *_grpc_routes(), everything_else],
             )
         ],
     )

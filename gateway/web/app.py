@@ -13,13 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from touchstone.identity.v1.link_service_pb2 import ResolveLinkRequest, ResolveLinkResponse
 from touchstone.ingest.v1.source_service_pb2 import ResolveSourceRequest, ResolveSourceResponse
 
-from gateway.web import door, errors, parked
+from gateway.web import door, errors, links, parked
+from gateway.web.clicks import Clicks
 from gateway.web.coalescer import Coalescer
 from gateway.web.door import WebhookDoor
 from gateway.web.events import EventsEndpoint
 from gateway.web.health import HealthEndpoint
+from gateway.web.links import LinkEndpoint, Links
 from gateway.web.openapi import describe
 from gateway.web.pages import Pages
 from gateway.web.parked import ReplayEndpoint
@@ -32,6 +35,9 @@ Handle: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _APPEND_DELIVERIES = "/touchstone.ingest.v1.EventService/AppendDeliveries"
 _RESOLVE_SOURCE = "/touchstone.ingest.v1.SourceService/ResolveSource"
+_RESOLVE_LINK = "/touchstone.identity.v1.LinkService/ResolveLink"
+_CLICK_PATIENCE = 2.0
+"""Seconds that identity may take to say where a link leads: somebody looks at an empty page."""
 _DELIVERY_PATIENCE = 4.5
 """Seconds that a delivery may take: a shop waits for five."""
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
@@ -69,6 +75,8 @@ def _starlette(
     annotated = bindings(contracts())
     rest, events = Handler(annotated, channels), EventsEndpoint(channels["ingest"], verifier)
     replay = ReplayEndpoint(channels["ingest"], sources, verifier)
+    clicks = Clicks(coalescer)
+    tracked = LinkEndpoint(Links(_resolving_link(channels["identity"])), clicks)
     health, pages, description = HealthEndpoint(channels), Pages(), orjson.dumps(describe(annotated))
 
     async def openapi(_request: Request) -> Response:
@@ -76,7 +84,7 @@ def _starlette(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with coalescer:
+        async with coalescer, clicks:
             yield
 
     return Starlette(
@@ -85,6 +93,7 @@ def _starlette(
             Route("/v1/events", _answering(events.answer), methods=["POST"]),
             Route(parked.PATH, _answering(replay.answer), methods=["POST"]),
             Route("/v1/{path:path}", _answering(rest.answer), methods=_ANY_METHOD),
+            Route(links.PATH, _answering(tracked.answer)),
             Route("/openapi.json", openapi),
             Route("/docs", _answering(pages.docs)),
             Route("/dashboard/{name}", _answering(pages.asset)),
@@ -141,6 +150,20 @@ def _resolving(ingest: grpc.aio.Channel) -> Callable[[str, str], Awaitable[Resol
         told: ResolveSourceResponse = await call(
             ResolveSourceRequest(tenant_id=tenant_id, source=source), timeout=_DELIVERY_PATIENCE
         )
+        return told
+
+    return resolve
+
+
+def _resolving_link(identity: grpc.aio.Channel) -> Callable[[str], Awaitable[ResolveLinkResponse]]:
+    call = identity.unary_unary(
+        _RESOLVE_LINK,
+        request_serializer=ResolveLinkRequest.SerializeToString,
+        response_deserializer=ResolveLinkResponse.FromString,
+    )
+
+    async def resolve(link_id: str) -> ResolveLinkResponse:
+        told: ResolveLinkResponse = await call(ResolveLinkRequest(link_id=link_id), timeout=_CLICK_PATIENCE)
         return told
 
     return resolve

@@ -160,7 +160,16 @@ def test_headers_that_are_ours_to_set_do_not_come_in(edge: httpx.Client, token: 
     sent = {**token, **forged, "touchstone-tenant": "acme"}
     headers = edge.get("/v1/metrics", headers=sent).json()["headers"]
     assert headers["touchstone-tenant"] == "acme"
-    assert [name for name in headers if "touchstone" in name] == ["touchstone-tenant"]
+    assert {name for name in headers if "touchstone" in name} == {"touchstone-tenant", "touchstone-origin"}
+
+
+@pytest.mark.parametrize("path", ["/v1/links", "/l/abc"])
+def test_where_the_installation_was_found_is_told_by_the_edge_alone(
+    edge: httpx.Client, token: dict[str, str], path: str
+) -> None:
+    forged = {"touchstone-origin": "https://evil.example", "x-forwarded-proto": "https"}
+    reached = edge.get(path, headers={**token, **forged, "host": "t.shop.example:8080"}).json()["headers"]
+    assert reached["touchstone-origin"] == "http://t.shop.example:8080"
 
 
 def test_a_webhook_keeps_its_signature(edge: httpx.Client) -> None:
@@ -210,6 +219,7 @@ def test_grpc_goes_to_the_service_that_the_package_names(
     assert answer["name"] == service
     assert answer["metadata"]["touchstone-tenant"] == "acme"
     assert answer["metadata"]["authorization"] == token["authorization"]
+    assert answer["metadata"]["touchstone-origin"] == f"http://127.0.0.1:{installation.port}"
 
 
 @pytest.mark.usefixtures("edge")

@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.web import errors
+from gateway.web.origin import origin_of
 from gateway.web.protojson.reading import MalformedError, field_reader, reader
 from gateway.web.protojson.writing import writer
 from gateway.web.requests import authorization, read_body
 from gateway.web.rest import query, streams
 from gateway.web.rest.bindings import WHOLE_BODY, Binding, field_at
 from services.chassis import telemetry
+from services.chassis.callers import ORIGIN_METADATA
 from services.kernel.failures import InvalidArgumentError
 
 
@@ -41,7 +43,7 @@ class Endpoint:
 
     async def answer(self, request: Request, variables: Mapping[str, str]) -> Response:
         """Calls the RPC. Raises what the caller is to be told."""
-        metadata = (("authorization", authorization(request)),)
+        metadata = (("authorization", authorization(request)), (ORIGIN_METADATA, origin_of(request)))
         try:
             message = self._request_class(**await self._fields(request, variables))
         except MalformedError as error:
