@@ -1,6 +1,6 @@
 """Answers who is behind an identifier."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -11,11 +11,12 @@ from touchstone.ingest.v1 import event_service_pb2, event_service_pb2_grpc
 
 from services.chassis.callers import tenant_id
 from services.chassis.channels import about
+from services.chassis.follow import applied
 from services.identity import wire
 from services.identity.domain.description import Description, describe
 from services.identity.domain.nodes import Node
 from services.identity.domain.step import Standing
-from services.identity.store import decisions, identifiers, observations
+from services.identity.store import decisions, identifiers, members, observations
 from services.kernel.failures import InvalidArgumentError, NotFoundError
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -41,6 +42,22 @@ class PeopleServicer(people_service_pb2_grpc.PeopleServiceServicer):
         async with at_one_moment.connect() as connection:
             description, standings = await _read(connection, tenant, wire.named_node(request))
         return pb.LookupPersonResponse(person=wire.person(description, standings))
+
+    async def ListMembers(
+        self, request: pb.ListMembersRequest, context: Context
+    ) -> AsyncIterator[pb.ListMembersResponse]:
+        """Streams all identifiers of the persons behind those asked for, as the event log's follower knows them."""
+        asked = wire.asked_nodes(request)
+        at_one_moment = self._serving().execution_options(isolation_level="REPEATABLE READ")
+        async with at_one_moment.connect() as connection:
+            events = (await applied(connection, request.partition)).get("events")
+            position = events.position if events else 0
+            async for part in members.read(connection, request.tenant_id, asked):
+                known = [(member.node, member.value, member.person) for member in part]
+                for node, _, _ in known:
+                    asked.pop(node, None)
+                yield wire.members(known, position)
+        yield wire.members([(node, value, 0) for node, value in asked.items()], position)
 
     async def _hashed(self, tenant: str, request: pb.LookupPersonRequest) -> pb.LookupPersonRequest:
         """The request with its address as it stands in the log."""

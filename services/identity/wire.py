@@ -1,6 +1,6 @@
 """Protobuf to people and back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -190,6 +190,22 @@ def named_node(request: people_service_pb2.LookupPersonRequest) -> Node:
     """The node of the one identifier that a look-up names, its address hashed."""
     [(field, value)] = request.ListFields()
     return node_of(_KIND_OF_FIELD[field.name], value)
+
+
+def asked_nodes(request: people_service_pb2.ListMembersRequest) -> dict[Node, str]:
+    """The identifiers that are asked for, with their values."""
+    return {node: one.value for one in request.identifiers if (node := _node(one)) is not None}
+
+
+def members(known: Iterable[tuple[Node, str, int]], position: int) -> people_service_pb2.ListMembersResponse:
+    """Identifiers by node and value with their persons, 0 for nobody, through a position of the event log."""
+    return people_service_pb2.ListMembersResponse(
+        memberships=[
+            people_pb2.Membership(identifier=_identifier(node, value), person_id=person)
+            for node, value, person in known
+        ],
+        event_position=position,
+    )
 
 
 def people_changes(tenant_id: str, changes: Changes, cause_position: int) -> Iterator[bytes]:
