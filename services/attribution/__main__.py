@@ -53,6 +53,7 @@ async def main() -> None:
                 method="/touchstone.identity.v1.PeopleService/FollowPeople",
                 message_type=people_pb2.PeopleChange,
                 apply=apply_people,
+                made_from=("events",),
             ),
         ],
         wakeups=wakeups,

@@ -101,6 +101,9 @@ class Subscription(Generic[M]):
     `apply` gets a connection inside a transaction, the partition, and consecutive entries of it. It decides, writes the
     service's state, and returns what it publishes in the service's own log. It is called again for the same entries
     after a failure or in a rebuild; what it leaves must not depend on how entries were grouped.
+
+    `made_from` names others of the followed logs that the service behind this one follows too: when one of them is
+    replaced, so will this one be, and a state that was built from the new one and the old one is not served.
     """
 
     log: str
@@ -108,6 +111,7 @@ class Subscription(Generic[M]):
     method: str
     message_type: type[M]
     apply: Callable[[AsyncConnection, int, Sequence[Entry[M]]], Awaitable[Sequence[bytes]]]
+    made_from: tuple[str, ...] = ()
 
 
 class LogReplacedError(Exception):

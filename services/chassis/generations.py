@@ -36,6 +36,8 @@ _READ_OUTLIVED = text(
        WHERE state = 'retired' AND retire_time < now() - make_interval(secs => :seconds) ORDER BY generation"""
 )
 
+_READ_RETIRED = text("SELECT generation FROM generation WHERE state = 'retired' ORDER BY generation")
+
 _FORGET = text("DELETE FROM generation WHERE generation = :generation")
 
 _READ_CHECKPOINTS = text("SELECT log, partition_id, log_id, position FROM checkpoint")
@@ -141,6 +143,11 @@ class FollowingService:
         order = sorted(self._running.values(), key=lambda running: (running.number != self._serving, running.number))
         return [(running, await self._read_checkpoints(running.engine)) for running in order]
 
+    async def retired(self) -> list[int]:
+        """Generations out of use whose tables are not dropped yet."""
+        async with self._registry.connect() as connection:
+            return [row.generation for row in await connection.execute(_READ_RETIRED)]
+
     def is_serving(self, number: int) -> bool:
         """True for the generation that answers requests."""
         return number == self._serving
@@ -229,6 +236,8 @@ class FollowingService:
         # Compared with what was served a moment ago: under load neither is ever exactly where the other is.
         if before is None or not _caught_up(newest.follower, built, before):
             return
+        if any(_is_early(one, newest.follower, before) for one in self._subscriptions):
+            return
         async with self._registry.begin() as connection:
             await connection.execute(_LOCK_REGISTRY)
             await connection.execute(_RETIRE, {"generation": self._serving})
@@ -260,3 +269,19 @@ def _caught_up(follower: Follower, built: Checkpoints, served: Checkpoints) -> b
         if built.get(key, (log_id, 0))[1] < target:
             return False
     return True
+
+
+def _is_early(subscription: Subscription[Any], follower: Follower, served: Checkpoints) -> bool:
+    """True while a log was replaced from which another is made, and that one is still as it was before."""
+    followed_before: dict[str, set[str]] = {}
+    for (log, _), (log_id, _) in served.items():
+        followed_before.setdefault(log, set()).add(log_id)
+    now: dict[str, set[str]] = {}
+    for (log, _), (log_id, _) in follower.heads.items():
+        now.setdefault(log, set()).add(log_id)
+
+    def is_as_before(log: str) -> bool:
+        return not now.get(log, set()).isdisjoint(followed_before.get(log, set()))
+
+    replaced = any(log in followed_before and not is_as_before(log) for log in subscription.made_from)
+    return replaced and is_as_before(subscription.log)

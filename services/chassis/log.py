@@ -58,6 +58,10 @@ _APPEND = text(
 
 _READ_HEADS = text("SELECT log_id, partition_id, position FROM log_head CROSS JOIN log_identity")
 
+_REPLACE = text("UPDATE log_identity SET log_id = gen_random_uuid() RETURNING log_id")
+
+_READ_LOG_ID = text("SELECT log_id FROM log_identity")
+
 _READ_ENTRIES = text(
     """SELECT payload FROM log_entry
        WHERE partition_id = :partition AND position > :after ORDER BY position LIMIT :count"""
@@ -92,6 +96,16 @@ def placed(partition: int, payloads: Sequence[bytes]) -> dict[str, object]:
         "starts": "{" + ",".join(map(str, islice(starts, len(lengths)))) + "}",
         "lengths": "{" + ",".join(map(str, lengths)) + "}",
     }
+
+
+async def replace(connection: AsyncConnection) -> str:
+    """Gives the log another id, because its entries have changed: whoever follows it starts over."""
+    return str((await connection.execute(_REPLACE)).scalar_one())
+
+
+async def read_id(connection: AsyncConnection) -> str:
+    """The log's id."""
+    return str((await connection.execute(_READ_LOG_ID)).scalar_one())
 
 
 class _Tail:

@@ -38,7 +38,7 @@ class MaintenanceServicer(pb_grpc.MaintenanceServiceServicer):
 
     async def GetProgress(self, request: pb.GetProgressRequest, context: Context) -> pb.GetProgressResponse:
         """How far each generation is, in partitions that have entries."""
-        response = pb.GetProgressResponse()
+        response = pb.GetProgressResponse(retired_generations=await self._service.retired())
         for running, applied in await self._service.checkpoints():
             async with running.engine.connect() as connection:
                 parked = (await connection.execute(_COUNT_PARKED)).scalar_one()

@@ -1,34 +1,39 @@
 """The ingest service: wires its parts and serves."""
 
-import asyncio
-import logging
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import grpc
 from pydantic import Field, FilePath
-from sqlalchemy.ext.asyncio import AsyncEngine
-from touchstone.ingest.v1 import event_service_pb2_grpc, source_service_pb2_grpc, tenant_service_pb2_grpc
+from touchstone.identity.v1.people_service_pb2_grpc import PeopleServiceStub
+from touchstone.ingest.v1 import (
+    event_service_pb2_grpc,
+    privacy_service_pb2_grpc,
+    source_service_pb2_grpc,
+    tenant_service_pb2_grpc,
+)
+from touchstone.mesh.v1.maintenance_service_pb2_grpc import MaintenanceServiceStub
 
 from services.chassis import log, server, tokens
-from services.chassis.database import is_transient, open_database
+from services.chassis.channels import open_channel
+from services.chassis.database import open_database
 from services.chassis.migrations import migrate
 from services.chassis.settings import ServiceSettings, load
 from services.chassis.wakeups import Wakeups
+from services.ingest.erasing.expiry import forget_for_ever
+from services.ingest.erasing.run import Eraser
 from services.ingest.servicer.events import EventServicer
+from services.ingest.servicer.privacy import PrivacyServicer
 from services.ingest.servicer.sources import SourceServicer
 from services.ingest.servicer.tenants import TenantServicer
 from services.ingest.store.directory import TenantDirectory
 from services.ingest.store.event_log import EventLog
-from services.ingest.store.parked import forget_expired
+from services.ingest.store.privacy import record
 from services.ingest.store.vault import Vault, read_key
 
 _NAME = "ingest"
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_EVENTS, _TENANTS, _SOURCES = (f"touchstone.ingest.v1.{name}Service" for name in ("Event", "Tenant", "Source"))
-_FORGET_SECONDS = 600.0
-
-_log = logging.getLogger(__name__)
+_SERVICES = tuple(f"touchstone.ingest.v1.{name}Service" for name in ("Event", "Tenant", "Source", "Privacy"))
 
 
 class IngestSettings(ServiceSettings):
@@ -36,18 +41,14 @@ class IngestSettings(ServiceSettings):
 
     secrets_key_file: FilePath = Field(validation_alias="TOUCHSTONE_SECRETS_KEY_FILE")
 
-
-async def _forget_for_ever(engine: AsyncEngine) -> None:
-    """Deletes parked deliveries whose time is over, now and every ten minutes."""
-    while True:
-        try:
-            while await forget_expired(engine, now=datetime.now(UTC)):
-                pass
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            _log.warning("expired deliveries are deleted later: the database is away")
-        await asyncio.sleep(_FORGET_SECONDS)
+    @property
+    def followers(self) -> dict[str, str]:
+        """The addresses of all services whose state is made of the event log."""
+        return {
+            "identity": self.identity_address,
+            "attribution": self.attribution_address,
+            "reporting": self.reporting_address,
+        }
 
 
 async def _serve(settings: IngestSettings) -> None:
@@ -59,16 +60,22 @@ async def _serve(settings: IngestSettings) -> None:
     log_server = log.LogServer(name=_NAME, engine_of=lambda: engine, wakeups=wakeups)
     event_log = EventLog(engine, vault, lambda *appended: log_server.committed(log_server.log_id, *appended))
     directory = TenantDirectory(engine, vault)
+    token = tokens.read_token(settings.service_token_file)
+    followers = {name: open_channel(address, token=token) for name, address in settings.followers.items()}
+    people = PeopleServiceStub(followers["identity"])
+    eraser = Eraser(engine, vault, people, {name: MaintenanceServiceStub(one) for name, one in followers.items()})
 
     def register(grpc_server: grpc.aio.Server) -> None:
-        events = EventServicer(event_log, directory)  # type: ignore[abstract]  # FollowEvents: see below
+        events = EventServicer(event_log, directory, partial(record, engine, vault))  # type: ignore[abstract]  # FollowEvents: see below
         event_service_pb2_grpc.add_EventServiceServicer_to_server(events, grpc_server)
         # After the servicer: a method's last handler answers it.
-        log_server.serve_on(grpc_server, _EVENTS, "FollowEvents")
+        log_server.serve_on(grpc_server, _SERVICES[0], "FollowEvents")
         tenants = TenantServicer(engine, vault, event_log, directory, signing_key)
         tenant_service_pb2_grpc.add_TenantServiceServicer_to_server(tenants, grpc_server)
         sources = SourceServicer(engine, vault, directory)
         source_service_pb2_grpc.add_SourceServiceServicer_to_server(sources, grpc_server)
+        privacy = PrivacyServicer(engine, vault, directory, people, eraser.asked)
+        privacy_service_pb2_grpc.add_PrivacyServiceServicer_to_server(privacy, grpc_server)
 
     async def ready() -> bool:
         return bool(log_server.log_id)
@@ -77,10 +84,10 @@ async def _serve(settings: IngestSettings) -> None:
         name=_NAME,
         settings=settings,
         register=register,
-        services=(_EVENTS, _TENANTS, _SOURCES),
-        tasks=(log_server.run, lambda: _forget_for_ever(engine)),
+        services=_SERVICES,
+        tasks=(log_server.run, eraser.run, partial(forget_for_ever, engine)),
         ready=ready,
-        closing=(wakeups.close, engine.dispose),
+        closing=(wakeups.close, *(one.close for one in followers.values()), engine.dispose),
     )
 
 

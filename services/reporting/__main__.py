@@ -50,6 +50,7 @@ async def main() -> None:
                 method=f"/{_CREDITS.full_name}/FollowCredits",
                 message_type=credit_pb2.OrderCredits,
                 apply=follower.apply_credits,
+                made_from=("events",),
             ),
         ],
         wakeups=wakeups,

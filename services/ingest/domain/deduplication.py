@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
+from services.ingest.domain.erasing import ERASED_CONTENT
+
 CONFLICT = "EVENT_ID_CONFLICT"
 """The reason for refusing an event whose id came before with other content."""
 
@@ -53,5 +55,6 @@ def decide(entries: Sequence[Entry], firsts: Mapping[Key, Entry], known: Mapping
                 statuses.append(Status.ACCEPTED)
                 continue
             before = first.content_hash
-        statuses.append(Status.DUPLICATE if before == entry.content_hash else Status.REJECTED)
+        same = before in (entry.content_hash, ERASED_CONTENT)
+        statuses.append(Status.DUPLICATE if same else Status.REJECTED)
     return statuses

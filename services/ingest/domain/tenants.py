@@ -50,6 +50,8 @@ class TenantTerms(NamedTuple):
     hash_key: bytes
     limits: Limits
     sources: Mapping[str, SourceKind]
+    has_renamed_events: bool = False
+    """True when ids of events named somebody who was erased."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 import grpc
 from touchstone.ingest.v1 import event_pb2
@@ -13,14 +15,19 @@ from services.chassis import callers, telemetry
 from services.ingest.domain.deduplication import CONFLICT, Entry, Status
 from services.ingest.domain.deliveries import Batch
 from services.ingest.domain.events import API_SOURCE, OWN_SOURCE
+from services.ingest.domain.privacy import Demand
 from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import TenantTerms
 from services.ingest.store.directory import TenantDirectory
 from services.ingest.store.event_log import EventLog
 from services.ingest.wire.deliveries import Deliveries
 from services.ingest.wire.events import Refused, entry_of, hash_addresses, origin
+from services.ingest.wire.privacy import demands_by_partition
 from services.ingest.wire.times import timestamp_of
 from services.kernel.failures import InvalidArgumentError, NotFoundError
+
+Record: TypeAlias = Callable[[int, Sequence[Demand]], Awaitable[object]]
+"""Commits what is asked about the data of people of tenants of a partition."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -30,9 +37,10 @@ _MOST_EVENTS = 1_000
 class EventServicer(pb_grpc.EventServiceServicer):
     """Takes events in."""
 
-    def __init__(self, event_log: EventLog, directory: TenantDirectory) -> None:
+    def __init__(self, event_log: EventLog, directory: TenantDirectory, record: Record) -> None:
         self._event_log = event_log
         self._directory = directory
+        self._record = record
 
     async def AppendEvents(  # noqa: N802 - gRPC's name
         self,
@@ -50,7 +58,8 @@ class EventServicer(pb_grpc.EventServiceServicer):
         )
         read = [entry_of(event, told) for event in request.events]
         entries = [entry for entry in read if isinstance(entry, Entry)]
-        statuses = iter(await self._event_log.append(Batch(tenant.partition, entries)) if entries else ())
+        batch = Batch(tenant.partition, entries)
+        statuses = iter(await self._event_log.append(batch, _renamed([tenant])) if entries else ())
         return pb.AppendEventsResponse(
             results=[
                 _result(event, entry if isinstance(entry, Refused) else next(statuses))
@@ -68,9 +77,14 @@ class EventServicer(pb_grpc.EventServiceServicer):
             (delivery.tenant_id, "" if delivery.source == OWN_SOURCE else delivery.source)
             for delivery in request.deliveries
         }
-        deliveries = Deliveries(request.deliveries, await self._directory.find(named), now=time.time_ns())
+        tenants = await self._directory.find(named)
+        deliveries = Deliveries(request.deliveries, tenants, now=time.time_ns())
         batches = deliveries.batches()
-        statuses = await asyncio.gather(*map(self._event_log.append, batches))
+        renamed = _renamed(tenants.values())
+        statuses = await asyncio.gather(*(self._event_log.append(batch, renamed) for batch in batches))
+        # After what was delivered with them: it is reached too.
+        demands = demands_by_partition(request.deliveries, tenants, datetime.now(UTC))
+        await asyncio.gather(*(self._record(partition, asked) for partition, asked in demands.items()))
         of_partitions = {batch.partition: of_batch for batch, of_batch in zip(batches, statuses, strict=True)}
         return pb.AppendDeliveriesResponse(results=deliveries.results(of_partitions))
 
@@ -89,6 +103,10 @@ class EventServicer(pb_grpc.EventServiceServicer):
         if tenant_id not in found:
             raise NotFoundError("TENANT_NOT_FOUND", "there is no such tenant")
         return found[tenant_id]
+
+
+def _renamed(tenants: Iterable[TenantTerms]) -> list[str]:
+    return [tenant.tenant_id for tenant in tenants if tenant.has_renamed_events]
 
 
 def _result(event: event_pb2.Event, fate: Refused | Status) -> pb.EventResult:

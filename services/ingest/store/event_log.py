@@ -1,7 +1,7 @@
 """The event log's writing end: whatever waits for a partition goes into one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -13,6 +13,7 @@ from services.ingest.domain.deliveries import Batch, conflicting, health
 from services.ingest.store.at_once import append_new
 from services.ingest.store.event_keys import claim, place
 from services.ingest.store.parked import park
+from services.ingest.store.renamed import as_known
 from services.ingest.store.sources import add_health
 from services.ingest.store.vault import Vault
 
@@ -58,12 +59,14 @@ class EventLog:
         self._waiting: dict[int, dict[_Statuses, Batch]] = {}
         self._writers: dict[int, asyncio.Task[None]] = {}
 
-    async def append(self, batch: Batch) -> list[Status]:
+    async def append(self, batch: Batch, renamed: Collection[str] = ()) -> list[Status]:
         """Commits a batch, and answers what became of each of its entries.
 
-        Raises what the database raised: when it is away, the same call may succeed later, and what was committed after
+        `renamed` are tenants of whose events some have other names by now. Raises what the database raised: when it is away, the same call may succeed later, and what was committed after
         all is then a duplicate.
         """
+        if renamed:
+            batch = batch._replace(entries=await as_known(self._engine, self._vault, batch.entries, renamed))
         statuses: _Statuses = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(batch.partition, {})[statuses] = batch
         if batch.partition not in self._writers:

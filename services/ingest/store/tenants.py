@@ -36,7 +36,7 @@ _LIST = text(
 )
 
 _TERMS = text(
-    """SELECT tenant_id, partition_id, sealed_hash_key, max_age_nanos, max_lead_nanos,
+    """SELECT tenant_id, partition_id, sealed_hash_key, max_age_nanos, max_lead_nanos, has_renamed_events,
               array_agg(source) FILTER (WHERE source IS NOT NULL) AS sources,
               array_agg(kind) FILTER (WHERE source IS NOT NULL) AS kinds
        FROM tenant LEFT JOIN source USING (tenant_id)
@@ -116,6 +116,7 @@ async def read_terms(engine: AsyncEngine, vault: Vault, tenant_ids: Sequence[str
             hash_key=vault.open(row.sealed_hash_key, "hash key", row.tenant_id),
             limits=Limits(max_age=row.max_age_nanos, max_lead=row.max_lead_nanos),
             sources={source: SourceKind(kind) for source, kind in zip(row.sources or (), row.kinds or (), strict=True)},
+            has_renamed_events=row.has_renamed_events,
         )
         for row in rows
     ]
