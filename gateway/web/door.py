@@ -125,6 +125,7 @@ class WebhookDoor:
             "trace_parent": _trace_parent(headers),
             "events": said.events,
             "unusable": [{"reason": part.reason, "body": part.body, "headers": kept} for part in said.unusable],
+            "privacy_demands": said.privacy_demands,
         }
         await self._insist(Delivery(**fields).SerializeToString(), _PATIENCE if known.platform.sends_once else 0.0)
 

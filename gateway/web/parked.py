@@ -22,6 +22,7 @@ from gateway.web.requests import authorization, caller_with, read_body
 from gateway.web.sources import KnownSource, Sources
 from gateway.web.webhooks.fields import UnusableError, parse_object
 from gateway.web.webhooks.platforms import PLATFORMS
+from gateway.web.webhooks.translation import Translation
 from services.chassis.callers import Caller
 from services.chassis.tokens import Verifier
 from services.kernel.failures import InvalidArgumentError, PermissionDeniedError
@@ -77,11 +78,11 @@ class ReplayEndpoint:
 
     async def _replay(self, source: KnownSource, page: Sequence[ParkedDelivery]) -> int:
         """How many of a page's deliveries are stored by now; the others stay as they are."""
-        usable = [(parked, events) for parked in page if (events := _events_of(source, parked)) is not None]
+        usable = [(parked, said) for parked in page if (said := _said(source, parked)) is not None]
         if not usable:
             return 0
         stored = await self._events.AppendDeliveries(
-            AppendDeliveriesRequest(deliveries=[_delivery(source, parked, events) for parked, events in usable])
+            AppendDeliveriesRequest(deliveries=[_delivery(source, parked, said) for parked, said in usable])
         )
         refused = {
             parked.parked_id for (parked, _), result in zip(usable, stored.results, strict=True) if result.parked
@@ -100,24 +101,25 @@ def _is_event(parked: ParkedDelivery) -> bool:
     return _BODY_HEADER in parked.headers
 
 
-def _events_of(source: KnownSource, parked: ParkedDelivery) -> Sequence[Any] | None:
+def _said(source: KnownSource, parked: ParkedDelivery) -> Translation | None:
     """What a parked body says; None where it still can't be used, or wasn't kept."""
     if not parked.body:
         return None
     if parked.headers.get(_BODY_HEADER) == "event":
-        return [Event.FromString(parked.body)]
+        return Translation([Event.FromString(parked.body)])  # type: ignore[list-item]  # a message in its own place
     platform = PLATFORMS[Source.CUSTOM] if _is_event(parked) else source.platform
     said = platform.read(parked.topic, parked.body, source.reader)
-    return None if said.unusable else said.events
+    return None if said.unusable else said
 
 
-def _delivery(source: KnownSource, parked: ParkedDelivery, events: Sequence[Any]) -> Delivery:
+def _delivery(source: KnownSource, parked: ParkedDelivery, said: Translation) -> Delivery:
+    fields: dict[str, Any] = {"events": said.events, "privacy_demands": said.privacy_demands}
     return Delivery(
         tenant_id=source.tenant_id,
         source=source.source,
         receive_time=parked.receive_time,
         topic=parked.topic,
-        events=events,
+        **fields,
     )
 
 

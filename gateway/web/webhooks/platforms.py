@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from touchstone.ingest.v1.source_service_pb2 import Source
 
-from gateway.web.webhooks import custom, shopify, signatures, woocommerce
+from gateway.web.webhooks import compliance, custom, shopify, signatures, woocommerce
 from gateway.web.webhooks.fields import UnusableError
 from gateway.web.webhooks.translation import EventFields, Reader, Translation, Unusable
 
@@ -63,6 +63,11 @@ def _events_alone(translate: Callable[[str, bytes, Reader], list[EventFields]]) 
     return lambda topic, body, reader: Translation(translate(topic, body, reader))
 
 
+def _shopify(topic: str, body: bytes, reader: Reader) -> Translation:
+    demands = compliance.demands(topic, body)
+    return Translation(privacy_demands=demands) if demands else Translation(shopify.translate(topic, body, reader))
+
+
 def _signed_base64(body: bytes, signature: bytes, keys: Sequence[bytes], _now: float) -> bool:
     return signatures.signed_base64(body, signature, keys)
 
@@ -77,7 +82,7 @@ PLATFORMS: Mapping[int, Platform] = {
         topic_header=b"x-shopify-topic",
         keys=signatures.keys,
         is_signed=_signed_base64,
-        translate=_events_alone(shopify.translate),
+        translate=_shopify,
     ),
     Source.WOOCOMMERCE: Platform(
         signature_header=b"x-wc-webhook-signature",

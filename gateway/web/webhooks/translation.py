@@ -58,6 +58,7 @@ class Translation(NamedTuple):
 
     events: Sequence[EventFields] = ()
     unusable: Sequence[Unusable] = ()
+    privacy_demands: Sequence[dict[str, Any]] = ()
 
 
 def event_id(topic: str, resource_id: str, body: bytes) -> str:
