@@ -1,0 +1,1 @@
+"""What any model would say of a period, found by columns and never stored."""

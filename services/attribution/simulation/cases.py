@@ -1,0 +1,77 @@
+"""A period's orders and the touches tied to them, as columns: what every model is tried on."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orders:
+    """Orders of a period, one a row; `row` is where the store keeps each, numbers are those of `store.facts`.
+
+    `node` is as for touches.
+    """
+
+    row: Numbers
+    time: Numbers
+    marks: Numbers
+    status: Numbers
+    currency: Numbers
+    gross_micros: Numbers
+    net_micros: Numbers
+    node: Numbers
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touches:
+    """Touches of the period and of the time that windows may reach back before it, in the store's sequence.
+
+    `node` is the person whom a touch reached, or what it names where nobody is known by that; 0 where it names nobody.
+    """
+
+    row: Numbers
+    time: Numbers
+    marks: Numbers
+    node: Numbers
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Orders and the touches tied to them that are not later: by order, and within one in the touches' total order.
+
+    `order` and `touch` count rows of `Orders` and `Touches`, `age` is the time between them, `tier` the strongest that
+    ties them; `conflict` where the touch names another contact than the order.
+    """
+
+    order: NDArray[np.int32]
+    touch: NDArray[np.int32]
+    age: Numbers
+    tier: NDArray[np.int8]
+    conflict: Flags
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cases:
+    """Everything there is to decide on. `reach` is how old a touch of a pair may be; times in nanoseconds."""
+
+    orders: Orders
+    touches: Touches
+    pairs: Pairs
+    from_time: int
+    through_time: int
+    reach: int

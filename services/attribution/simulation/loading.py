@@ -1,0 +1,274 @@
+"""Finds a period's orders and the touches tied to them, out of columns, by joins."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, Protocol
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from services.attribution.simulation.cases import Cases, Flags, Numbers, Orders, Pairs, Touches
+from services.attribution.store.blocks import IDENTIFIERS, ORDERS, TOUCHES, Layout
+from services.attribution.store.columns import EVERYWHEN, Part
+from services.attribution.store.facts import HUB_BIT, ORDER_KINDS, PERSON_BIT, TOUCH_KINDS
+from services.kernel.failures import FailedPreconditionError
+from services.kernel.identifiers import Kind
+
+_THREADS: Final = 2
+_MOST_MEMORY: Final = "6GB"
+"""Joins take no more than this; nothing is written to disk."""
+
+_TIERS: Final = ((Kind.SESSION, 1), (Kind.EMAIL, 2), (Kind.PHONE, 3), (Kind.CUSTOMER, 4), (Kind.VISITOR, 5))
+_PERSON_TIER: Final = 6
+_CONTACTS: Final = (Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER)
+
+
+class Source(Protocol):
+    """Where columns come from: `store.columns.Reader`."""
+
+    def parts(self, layout: Layout, columns: Sequence[str], times: tuple[int, int] = EVERYWHEN) -> Iterator[Part]:
+        """These columns of every block that may have rows within the times, in the rows' sequence."""
+
+    def names(self, layout: Layout, rows: Numbers) -> dict[int, tuple[str, ...]]:
+        """The names of some rows."""
+
+
+class Loading(NamedTuple):
+    """What is to be loaded: a period, its bounds included, and how far before it; `blocked` numbers name nobody."""
+
+    from_time: int
+    through_time: int
+    reach: int
+    blocked: frozenset[int]
+
+
+class _Table(NamedTuple):
+    """Columns of equal length; one that is 0 everywhere is None. `row` is where the store keeps each row."""
+
+    row: Numbers
+    columns: Mapping[str, Numbers | None]
+
+    def column(self, name: str) -> Numbers:
+        found = self.columns[name]
+        return np.zeros(len(self.row), np.int64) if found is None else found
+
+    def where(self, chosen: Flags | Numbers) -> "_Table":
+        return _Table(
+            self.row[chosen],
+            {name: None if column is None else column[chosen] for name, column in self.columns.items()},
+        )
+
+
+def load(source: Source, wanted: Loading, starting: Callable[["duckdb.DuckDBPyConnection"], None]) -> Cases:
+    """The period's cases. `starting` is handed the engine, which another thread may interrupt.
+
+    Raises FailedPreconditionError when there is more than is laid out in memory.
+    """
+    known = _last_told(_read(source, IDENTIFIERS, IDENTIFIERS.columns[1:]), "identifier")
+    orders = _within(_last_told(_read(source, ORDERS, ORDERS.columns), "order_key"), "order_time", wanted, reach=0)
+    columns = ("occur_time", "marks", *map(_name, TOUCH_KINDS))
+    times = (wanted.from_time - wanted.reach, wanted.through_time)
+    touches = _within(_read(source, TOUCHES, columns, times), "occur_time", wanted, reach=wanted.reach)
+    with _engine() as engine:
+        starting(engine)
+        _register_people(engine, known, wanted.blocked)
+        _resolve(engine, "buyer", orders, "order_time", ORDER_KINDS)
+        _resolve(engine, "reached", touches, "occur_time", TOUCH_KINDS)
+        pairs = _pairs(engine, wanted.reach)
+        buyers, persons = (_nodes(engine, name, table) for name, table in (("buyer", orders), ("reached", touches)))
+    return Cases(
+        orders=Orders(
+            row=orders.row,
+            time=orders.column("order_time"),
+            **{name: orders.column(name) for name in ("marks", "status", "currency", "gross_micros", "net_micros")},
+            node=buyers,
+        ),
+        touches=Touches(row=touches.row, time=touches.column("occur_time"), marks=touches.column("marks"), node=persons),
+        pairs=_in_total_order(source, pairs, touches),
+        from_time=wanted.from_time,
+        through_time=wanted.through_time,
+        reach=wanted.reach,
+    )
+
+
+def _name(kind: Kind) -> str:
+    return kind.name.lower()
+
+
+def _read(source: Source, layout: Layout, columns: Sequence[str], times: tuple[int, int] = EVERYWHEN) -> _Table:
+    parts = list(source.parts(layout, columns, times))
+    rows = [np.arange(part.first_row, part.first_row + part.row_count, dtype=np.int64) for part in parts]
+    return _Table(
+        np.concatenate([np.zeros(0, np.int64), *rows]),
+        {name: _joined([(part.columns[i], part.row_count) for part in parts]) for i, name in enumerate(columns)},
+    )
+
+
+def _joined(pieces: Sequence[tuple[Numbers | None, int]]) -> Numbers | None:
+    if all(piece is None for piece, _ in pieces):
+        return None
+    return np.concatenate([np.zeros(count, np.int64) if piece is None else piece for piece, count in pieces])
+
+
+def _within(table: _Table, name: str, wanted: Loading, *, reach: int) -> _Table:
+    time = table.column(name)
+    inside = (time >= wanted.from_time - reach) & (time <= wanted.through_time)
+    return table if inside.all() else table.where(inside)
+
+
+def _last_told(table: _Table, name: str) -> _Table:
+    """The last row of each key."""
+    keys = table.column(name)
+    plain = np.sort(keys)
+    if not (plain[1:] == plain[:-1]).any():
+        return table
+    sequence = np.argsort(keys, kind="stable")
+    ordered = keys[sequence]
+    last = np.append(ordered[1:] != ordered[:-1], True)
+    return table.where(np.sort(sequence[last]))
+
+
+@contextmanager
+def _engine() -> Iterator["duckdb.DuckDBPyConnection"]:
+    config: dict[str, Any] = {
+        "threads": _THREADS,
+        "memory_limit": _MOST_MEMORY,
+        "temp_directory": "",
+        "preserve_insertion_order": "false",
+    }
+    engine = duckdb.connect(config=config)
+    try:
+        yield engine
+    except duckdb.OutOfMemoryException as error:
+        raise FailedPreconditionError(
+            "PERIOD_TOO_LONG", "There is too much to try at once: ask for fewer days."
+        ) from error
+    finally:
+        engine.close()
+
+
+def _register_people(engine: "duckdb.DuckDBPyConnection", known: _Table, blocked: Collection[int]) -> None:
+    """A relation of each kind: `node` is whom an identifier names, NULL where it names nobody."""
+    identifier, kind, marks = known.column("identifier"), known.column("kind"), known.column("marks")
+    nobody = (marks & HUB_BIT).astype(bool)
+    if blocked:
+        nobody |= np.isin(identifier, np.fromiter(blocked, np.int64))
+    told = nobody | (marks & PERSON_BIT).astype(bool)
+    unknown = np.setdiff1d(np.fromiter(blocked, np.int64, len(blocked)), identifier)
+    for one in TOUCH_KINDS:
+        mine = told & (kind == one)
+        node = pa.array(known.column("person_id")[mine], mask=nobody[mine])
+        table = pa.table({"identifier": pa.array(identifier[mine]), "node": node})
+        if len(unknown):
+            # A blocked value that was never told of: it may be of any kind, and names nobody in each.
+            nulls = pa.nulls(len(unknown), pa.int64())
+            table = pa.concat_tables([table, pa.table({"identifier": pa.array(unknown), "node": nulls})])
+        engine.register(f"known_{_name(one)}", table)
+
+
+def _resolve(engine: "duckdb.DuckDBPyConnection", name: str, table: _Table, time: str, kinds: Sequence[Kind]) -> None:
+    """A table of whom rows name: per kind the value, if it names somebody, and the node; `node` is the first of these.
+
+    Values that name nobody are 0, like those that aren't there.
+    """
+    there = [_name(kind) for kind in kinds if table.columns[_name(kind)] is not None]
+    rows: dict[str, NDArray[Any] | Numbers] = {
+        "number": np.arange(len(table.row), dtype=np.int32),
+        "time": table.column(time),
+        **{one: table.column(one) for one in there},
+    }
+    engine.register(f"told_{name}", pa.table({key: pa.array(column) for key, column in rows.items()}))
+    values = ", ".join(
+        f"CASE WHEN {one}.identifier IS NOT NULL AND {one}.node IS NULL THEN 0 ELSE told.{one} END AS {one}"
+        for one in there
+    )
+    nodes = {
+        one: f"CASE WHEN {one}.identifier IS NULL THEN told.{one} ELSE coalesce({one}.node, 0) END" for one in there
+    }
+    absent = [_name(kind) for kind in TOUCH_KINDS if _name(kind) not in there]
+    columns = [
+        "told.number",
+        "told.time",
+        *([values] if values else []),
+        *(f"{node} AS {one}_node" for one, node in nodes.items()),
+        *(f"CAST(0 AS bigint) AS {one}, CAST(0 AS bigint) AS {one}_node" for one in absent),
+    ]
+    joins = " ".join(f"LEFT JOIN known_{one} AS {one} ON {one}.identifier = told.{one}" for one in there)
+    first = ", ".join(f"nullif({_name(kind)}_node, 0)" for kind in TOUCH_KINDS)
+    engine.execute(
+        f"""CREATE TABLE {name} AS
+            SELECT *, coalesce({first}, 0) AS node FROM (SELECT {", ".join(columns)} FROM told_{name} AS told {joins})"""
+    )
+
+
+def _nodes(engine: "duckdb.DuckDBPyConnection", name: str, table: _Table) -> Numbers:
+    nodes = np.zeros(len(table.row), np.int64)
+    found = engine.execute(f"SELECT number, node FROM {name}").fetchnumpy()
+    nodes[found["number"]] = found["node"]
+    return nodes
+
+
+def _pairs(engine: "duckdb.DuckDBPyConnection", reach: int) -> Mapping[str, NDArray[Any]]:
+    """Every order with every touch that shares a node with it, at most `reach` before it."""
+    tier = " ".join(
+        f"WHEN buyer.{_name(kind)} <> 0 AND buyer.{_name(kind)} = reached.{_name(kind)} THEN {number}"
+        for kind, number in _TIERS
+    )
+    conflict = " OR ".join(
+        f"(buyer.{one} <> 0 AND reached.{one} <> 0 AND buyer.{one} <> reached.{one})" for one in map(_name, _CONTACTS)
+    )
+    nodes = ["SELECT number, node FROM {table} WHERE node <> 0"]
+    nodes += [
+        f"SELECT number, {_name(kind)}_node FROM {{table}} WHERE {_name(kind)}_node NOT IN (0, node)"
+        for kind in TOUCH_KINDS
+    ]
+    for table in ("buyer", "reached"):
+        every = " UNION ".join(nodes[1:]).format(table=table)
+        engine.execute(f"CREATE TABLE other_{table} AS {every}")
+    within = "reached.time BETWEEN buyer.time - $reach AND buyer.time"
+    shown = f"""buyer.number AS "order", reached.number AS touch, buyer.time - reached.time AS age,
+                CAST(CASE {tier} ELSE {_PERSON_TIER} END AS tinyint) AS tier, {conflict} AS conflict"""
+    main = f"SELECT {shown} FROM buyer JOIN reached ON buyer.node = reached.node AND {within} WHERE buyer.node <> 0"
+    others = engine.execute(
+        "SELECT (SELECT count(*) FROM other_buyer) + (SELECT count(*) FROM other_reached)"
+    ).fetchone()
+    if others is not None and others[0]:
+        # Whom an event names may be several people for a moment, or when somebody decided that a pair isn't one.
+        keys = """SELECT DISTINCT "order", touch FROM (
+                       SELECT b.number AS "order", r.number AS touch FROM
+                           (SELECT number, node FROM buyer WHERE node <> 0 UNION SELECT * FROM other_buyer) AS b
+                       JOIN
+                           (SELECT number, node FROM reached WHERE node <> 0 UNION SELECT * FROM other_reached) AS r
+                       USING (node))"""
+        main = f"""SELECT {shown} FROM ({keys}) AS tied JOIN buyer ON buyer.number = tied."order"
+                   JOIN reached ON reached.number = tied.touch AND {within}"""
+    found = engine.execute(f'SELECT * FROM ({main}) ORDER BY "order", age DESC, touch', {"reach": reach})
+    return dict(found.fetchnumpy())
+
+
+def _in_total_order(source: Source, found: Mapping[str, NDArray[Any]], touches: _Table) -> Pairs:
+    """The pairs, those of one order and moment by the touches' source and event id."""
+    order, touch, age = found["order"], found["touch"], found["age"]
+    same = (order[1:] == order[:-1]) & (age[1:] == age[:-1])
+    if same.any():
+        among = np.append(same, False) | np.append([False], same)
+        places = np.flatnonzero(among)
+        rows = touches.row[touch[places]]
+        names = source.names(TOUCHES, rows)
+        rank = {row: number for number, row in enumerate(sorted(names, key=lambda row: names[row]))}
+        ranks = np.array([rank[row] for row in rows.tolist()], np.int64)
+        sequence = places[np.lexsort((ranks, -age[places], order[places]))]
+        touch = touch.copy()
+        kept = {name: column.copy() for name, column in found.items()}
+        for name, column in found.items():
+            kept[name][places] = column[sequence]
+        found = kept
+    return Pairs(
+        order=found["order"].astype(np.int32, copy=False),
+        touch=found["touch"].astype(np.int32, copy=False),
+        age=found["age"].astype(np.int64, copy=False),
+        tier=found["tier"].astype(np.int8, copy=False),
+        conflict=found["conflict"].astype(np.bool_, copy=False),
+    )
