@@ -5,7 +5,7 @@ from typing import Any
 import click
 import grpc
 
-from gateway.cli import deliveries, demo, maintenance, privacy, tenants
+from gateway.cli import deliveries, demo, links, maintenance, privacy, tenants
 from gateway.cli.failures import explain, nothing_answers
 from gateway.cli.system import named_by_environment
 
@@ -37,6 +37,7 @@ def touchstone(ctx: click.Context) -> None:
 touchstone.add_command(tenants.tenant)
 touchstone.add_command(tenants.source)
 touchstone.add_command(tenants.token)
+touchstone.add_command(links.link)
 touchstone.add_command(deliveries.replay)
 touchstone.add_command(deliveries.parked)
 touchstone.add_command(maintenance.rebuild)

@@ -155,3 +155,11 @@ def test_links_are_made_over_grpc_too_and_begin_where_the_installation_was_found
         headers={"Host": "t.shop.example"},
     )
     assert told.json()["url"].startswith("http://t.shop.example/l/")
+
+
+def test_the_command_line_makes_links(mesh: RunningSystem, shop: Shop) -> None:
+    made = mesh.touchstone("link", shop.tenant, "c", DESTINATION, "--touchpoint", "sms", "--days", "0.5")
+    assert httpx.head(made.stdout.strip(), trust_env=False).headers["location"] == DESTINATION
+    refused = mesh.touchstone("link", shop.tenant, "c", "https://evil.example/", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "linkHosts" in refused.stderr

@@ -108,6 +108,7 @@ def test_a_failed_span_is_told_by_its_kind_alone(spans):
         (failures.NotFoundError("A", "m"), grpc.StatusCode.NOT_FOUND),
         (failures.AlreadyExistsError("A", "m"), grpc.StatusCode.ALREADY_EXISTS),
         (failures.FailedPreconditionError("A", "m"), grpc.StatusCode.FAILED_PRECONDITION),
+        (failures.TooLateError("A", "m"), grpc.StatusCode.DEADLINE_EXCEEDED),
         (failures.UnauthenticatedError("A", "m"), grpc.StatusCode.UNAUTHENTICATED),
         (failures.PermissionDeniedError("A", "m"), grpc.StatusCode.PERMISSION_DENIED),
     ],
