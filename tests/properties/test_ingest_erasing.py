@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from touchstone.ingest.v1 import event_pb2
 
 from services.ingest.domain.addresses import hashed_email, hashed_phone
-from services.ingest.domain.erasing import ADDRESSES, Erasing
+from services.ingest.domain.erasing import Erasing
 from services.ingest.domain.privacy import Asked, DemandKind, Named
 from services.ingest.wire.rewriting import IDENTIFIER_FIELDS, IN_CONVERSATION, TEXTS, named_by, rewritten
 from services.kernel.identifiers import Identifier, Kind
@@ -232,4 +232,3 @@ def test_every_text_of_an_event_was_thought_of() -> None:
     payloads = event_pb2.Event.DESCRIPTOR.oneofs_by_name["payload"].fields
     in_conversation = {one.name for one in payloads if "conversation_id" in one.message_type.fields_by_name}
     assert in_conversation == set(IN_CONVERSATION)
-    assert {Kind.EMAIL, Kind.PHONE} == ADDRESSES

@@ -28,9 +28,6 @@ A hash of what it was before would tell whoever guesses whom it named that the g
 ERASED_NAME = "erased/"
 """What the key of an event begins with whose own id named somebody."""
 
-ADDRESSES = frozenset({Kind.EMAIL, Kind.PHONE})
-"""The kinds whose values stand in the log as keyed hashes."""
-
 _TOKEN_PREFIX = "erased-"  # noqa: S105 - no secret
 _TOKEN_LENGTH = 32
 SHORTEST_FOUND = 6
@@ -38,7 +35,7 @@ SHORTEST_FOUND = 6
 
 _EMAIL = re.compile(r"[\w.%+'-]+(?:@|%40)[\w-]+(?:\.[\w-]+)*")
 _BEFORE_EMAIL = "'.-+_"
-_PHONE = re.compile(r"(?:\+|00)[\d ()./-]{5,24}\d")
+_PHONE = re.compile(r"(?<!\d)(?:\+|00)[\d ()./-]{5,40}\d")
 _REMEMBERED = 65_536
 
 
@@ -82,7 +79,7 @@ class Erasing:
         self._kinds: list[dict[str, Kind]] = [{} for _ in asked]
         for (kind, value), requests in plan.items():
             self._reaches[kind][value] = _reaches(asked, requests)
-            if kind not in ADDRESSES and is_telling(value):
+            if is_telling(value):
                 for request in requests:
                     self._heads[request].setdefault(value[:SHORTEST_FOUND], []).append(value)
                     self._kinds[request][value] = kind
@@ -123,11 +120,18 @@ class Erasing:
             swapped = swap(match[0], Kind.EMAIL)
             return swapped if swapped != match[0] else match[0].removesuffix(bare) + swap(bare, Kind.EMAIL)
 
+        def swap_phone(match: re.Match[str]) -> str:
+            # What stands behind the number may look like a part of it.
+            written = match[0]
+            while written and (swapped := swap(written, Kind.PHONE)) == written:
+                written = written.rpartition(" ")[0]
+            return swapped + match[0][len(written) :] if written else match[0]
+
         if "@" in text:
             text = swap(text, Kind.EMAIL)
         if "@" in text or "%40" in text:
             text = _EMAIL.sub(swap_email, text)
-        text = _PHONE.sub(lambda match: swap(match[0], Kind.PHONE), text)
+        text = _PHONE.sub(swap_phone, text)
         return Cleaned(text, tuple(sorted(requests)))
 
     def without_values(self, text: str, requests: Iterable[int], position: int) -> str:
