@@ -21,7 +21,7 @@ def texts(values: Iterable[str]) -> str:
 
 def numbers(values: Iterable[int]) -> str:
     """A literal for arrays of whole numbers."""
-    return "{" + ",".join([str(int(value)) for value in values]) + "}"
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def flags(values: Iterable[bool]) -> str:

@@ -91,7 +91,10 @@ async def _read_touched(connection: AsyncConnection, tenants: Mapping[str, _Tena
     }
     for tenant_id, standings in (await identifiers.read(connection, touched)).items():
         tenants[tenant_id].standings.update(standings)
-    stored = await decisions.read(connection, touched)
+    # Whoever is decided about is mentioned by that, and so is known: of new identifiers there are no decisions.
+    stored = await decisions.read(
+        connection, {tenant_id: tenant.standings for tenant_id, tenant in tenants.items() if tenant.standings}
+    )
     for tenant_id, tenant in tenants.items():
         before = stored.get(tenant_id, {})
         tenant.decided = newer_decisions(before, tenant.facts.decisions)

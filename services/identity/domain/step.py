@@ -258,13 +258,10 @@ def _standing_after(
 ) -> Standing:
     if node in step.naming.hubs:
         return Standing(value=value, region=node, person=node, published=True, hub=True, emails=())
-    kept = old is not None and step.keeps_place(old)
-    region = settlement.regions.of(old.region if old is not None and kept else node)
-    return Standing(
-        value=value,
-        region=region,
-        person=settlement.persons.of(old.person if old is not None and kept else node),
-        published=region in shared or (old is not None and old.published),
-        hub=False,
-        emails=step.naming.emails.get(node, () if old is None else old.emails),
-    )
+    if old is None:
+        region, person = settlement.regions.of(node), settlement.persons.of(node)
+        return Standing(value, region, person, region in shared, False, step.naming.emails.get(node, ()))
+    region, person = (old.region, old.person) if step.keeps_place(old) else (node, node)
+    region, person = settlement.regions.of(region), settlement.persons.of(person)
+    emails = step.naming.emails.get(node, old.emails)
+    return Standing(value, region, person, region in shared or old.published, False, emails)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.store.arrays import array_literal
+from services.chassis.arrays import numbers, texts
 
 
 class StoredFact(NamedTuple):
@@ -60,13 +60,13 @@ async def replace(connection: AsyncConnection, facts: Sequence[StoredFact]) -> l
     payloads = [fact.payload for fact in facts]
     lengths = [len(payload) for payload in payloads]
     parameters = {
-        "tenant_ids": array_literal(str, [fact.tenant_id for fact in facts]),
-        "sources": array_literal(str, [fact.source for fact in facts]),
-        "order_ids": array_literal(str, [fact.order_id for fact in facts]),
-        "positions": array_literal(int, [fact.credit_position for fact in facts]),
+        "tenant_ids": texts(fact.tenant_id for fact in facts),
+        "sources": texts(fact.source for fact in facts),
+        "order_ids": texts(fact.order_id for fact in facts),
+        "positions": numbers(fact.credit_position for fact in facts),
         "payloads": b"".join(payloads),
-        "starts": array_literal(int, list(accumulate(lengths[:-1], initial=1))),
-        "lengths": array_literal(int, lengths),
+        "starts": numbers(accumulate(lengths[:-1], initial=1)),
+        "lengths": numbers(lengths),
     }
     return [StoredFact(*row) for row in (await connection.execute(_REPLACE, parameters)).all()]
 
