@@ -80,7 +80,7 @@ async def _serve(settings: IngestSettings) -> None:
         services=(_EVENTS, _TENANTS, _SOURCES),
         tasks=(log_server.run, lambda: _forget_for_ever(engine)),
         ready=ready,
-        closing=(wakeups.close, engine.dispose),
+        closing=(wakeups.close, event_log.close, engine.dispose),
     )
 
 
