@@ -71,13 +71,14 @@ _IDENTIFIERS = """unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[])
 
 _INSERT_IDENTIFIERS = text(
     f"""INSERT INTO order_identifier (tenant_id, kind, value, order_micros, order_id, source)
-        SELECT * FROM {_IDENTIFIERS} ON CONFLICT DO NOTHING"""
+        SELECT * FROM {_IDENTIFIERS}"""
 )
 
 _DELETE_IDENTIFIERS = text(
     f"""DELETE FROM order_identifier AS kept
         USING {_IDENTIFIERS} AS gone (tenant_id, kind, value, order_micros, order_id, source)
         WHERE kept.tenant_id = gone.tenant_id AND kept.kind = gone.kind AND kept.value = gone.value
+          AND hashtextextended(kept.value, kept.kind) = hashtextextended(gone.value, gone.kind)
           AND kept.order_micros = gone.order_micros AND kept.order_id = gone.order_id AND kept.source = gone.source"""
 )
 

@@ -54,8 +54,7 @@ _INSERT = text(
 _INSERT_IDENTIFIERS = text(
     """INSERT INTO touch_identifier (tenant_id, kind, value, occur_micros, source, event_id)
        SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-                            CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))
-       ON CONFLICT DO NOTHING"""
+                            CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))"""
 )
 
 _BY_IDENTIFIER = """
@@ -65,6 +64,7 @@ _BY_IDENTIFIER = """
          AS asked (number, tenant_id, kind, value, from_micros, through_micros)
     JOIN touch_identifier AS found
       ON found.tenant_id = asked.tenant_id AND found.kind = asked.kind AND found.value = asked.value
+     AND hashtextextended(found.value, found.kind) = hashtextextended(asked.value, asked.kind)
      AND found.occur_micros BETWEEN asked.from_micros AND asked.through_micros"""
 
 _BY_PERSON = """
@@ -76,6 +76,7 @@ _BY_PERSON = """
       ON known.tenant_id = asked.tenant_id AND known.person_id = asked.person_id AND NOT known.hub
     JOIN touch_identifier AS found
       ON found.tenant_id = known.tenant_id AND found.kind = known.kind AND found.value = known.value
+     AND hashtextextended(found.value, found.kind) = hashtextextended(known.value, known.kind)
      AND found.occur_micros BETWEEN asked.from_micros AND asked.through_micros"""
 
 _FIND = text(
