@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.attribution.store.orders import OrderKey
-from services.chassis.arrays import numbers, texts
+from services.chassis.arrays import flags, numbers, texts
 from services.kernel.identifiers import Identifier
 
 
@@ -114,7 +114,7 @@ async def orders_by_people(
             "tenant_ids": texts(one.tenant_id for one in identifiers),
             "kinds": numbers(one.identifier.kind for one in identifiers),
             "values": texts(one.identifier.value for one in identifiers),
-            "hubs": [one.hub for one in identifiers],
+            "hubs": flags(one.hub for one in identifiers),
             "positions": numbers(one.position for one in identifiers),
             "person_tenant_ids": texts(one.tenant_id for one in people),
             "person_ids": numbers(one.person_id for one in people),

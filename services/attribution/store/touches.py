@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.arrays import numbers, texts
+from services.chassis.arrays import joined, numbers, texts
 from services.kernel.identifiers import Identifier
 
 
@@ -46,10 +46,12 @@ class FoundTouch(NamedTuple):
 
 _INSERT = text(
     """INSERT INTO touch (tenant_id, source, event_id, event)
-       SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]),
-                            CAST(:events AS bytea[]))
+       SELECT tenant_id, source, event_id, substring(:events FROM start FOR length)
+       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]),
+                   CAST(:starts AS int[]), CAST(:lengths AS int[]))
+            AS told (tenant_id, source, event_id, start, length)
        ON CONFLICT DO NOTHING RETURNING tenant_id, source, event_id"""
-)
+).bindparams(bindparam("events", type_=LargeBinary))
 
 _INSERT_IDENTIFIERS = text(
     """INSERT INTO touch_identifier (tenant_id, kind, value, occur_micros, source, event_id)
@@ -89,13 +91,16 @@ _FIND = text(
 async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch]) -> list[NewTouch]:
     """Keeps the touches that were not known yet, and answers those."""
     by_key = {(touch.tenant_id, touch.source, touch.event_id): touch for touch in touches}
+    events = joined([touch.event for touch in by_key.values()])
     rows = await connection.execute(
         _INSERT,
         {
             "tenant_ids": texts(touch.tenant_id for touch in by_key.values()),
             "sources": texts(touch.source for touch in by_key.values()),
             "event_ids": texts(touch.event_id for touch in by_key.values()),
-            "events": [touch.event for touch in by_key.values()],
+            "events": events.together,
+            "starts": events.starts,
+            "lengths": events.lengths,
         },
     )
     fresh = [by_key[tenant_id, source, event_id] for tenant_id, source, event_id in rows]
