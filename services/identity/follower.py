@@ -179,7 +179,8 @@ async def _write(
 ) -> None:
     """Keeps what changes."""
     await decisions.write(connection, {tenant_id: tenant.decided for tenant_id, tenant in tenants.items()})
-    await identifiers.write(connection, {tenant_id: changed.standings for tenant_id, changed in changes.items()})
+    await identifiers.add(connection, {tenant_id: changed.added for tenant_id, changed in changes.items()})
+    await identifiers.change(connection, {tenant_id: changed.changed for tenant_id, changed in changes.items()})
     await observations.drop(connection, {tenant_id: changed.dropped for tenant_id, changed in changes.items()})
     await observations.move(connection, {tenant_id: changed.moved for tenant_id, changed in changes.items()})
     await observations.add(connection, {tenant_id: changed.observations for tenant_id, changed in changes.items()})

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import LargeBinary, bindparam, text
+from sqlalchemy import LargeBinary, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import flags, joined, numbers, texts
@@ -58,15 +58,20 @@ _READ_NAMED = text(
 
 _COUNT = text("SELECT count(*) FROM known_order WHERE tenant_id = :tenant_id AND credits IS NOT NULL")
 
-_SAVE = text(
-    """INSERT INTO known_order (tenant_id, order_id, source, told, credits, open_to_people)
+_PUT = """
+       INSERT INTO known_order (tenant_id, order_id, source, told, credits, open_to_people)
        SELECT tenant_id, order_id, source, substring(:told FROM told_start FOR told_length),
               substring(:credits FROM credits_start FOR credits_length), open_to_people
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]),
                    CAST(:told_starts AS int[]), CAST(:told_lengths AS int[]), CAST(:credits_starts AS int[]),
                    CAST(:credits_lengths AS int[]), CAST(:open AS boolean[]))
             AS saved (tenant_id, order_id, source, told_start, told_length, credits_start, credits_length,
-                      open_to_people)
+                      open_to_people)"""
+
+_ADD = text(_PUT).bindparams(bindparam("told", type_=LargeBinary), bindparam("credits", type_=LargeBinary))
+
+_CHANGE = text(
+    f"""{_PUT}
        ON CONFLICT (tenant_id, order_id, source) DO UPDATE
        SET told = excluded.told, credits = excluded.credits, open_to_people = excluded.open_to_people"""
 ).bindparams(bindparam("told", type_=LargeBinary), bindparam("credits", type_=LargeBinary))
@@ -115,8 +120,17 @@ async def count_orders(connection: AsyncConnection, tenant_id: str) -> int:
     return int((await connection.execute(_COUNT, {"tenant_id": tenant_id})).scalar_one())
 
 
-async def save_orders(connection: AsyncConnection, orders: Sequence[StoredOrder]) -> None:
-    """Keeps the orders as they now are."""
+async def add_orders(connection: AsyncConnection, orders: Sequence[StoredOrder]) -> None:
+    """Keeps orders that were not known: in half the time that it takes for those that may be."""
+    await _put(connection, orders, _ADD)
+
+
+async def change_orders(connection: AsyncConnection, orders: Sequence[StoredOrder]) -> None:
+    """Keeps known orders as they now are."""
+    await _put(connection, orders, _CHANGE)
+
+
+async def _put(connection: AsyncConnection, orders: Sequence[StoredOrder], statement: TextClause) -> None:
     if orders:
         told, credits_ = joined([order.told for order in orders]), joined([order.credits for order in orders])
         columns = {
@@ -128,7 +142,7 @@ async def save_orders(connection: AsyncConnection, orders: Sequence[StoredOrder]
             "credits_lengths": credits_.lengths,
             "open": flags(order.open_to_people for order in orders),
         }
-        await connection.execute(_SAVE, {**_key_columns([order.key for order in orders]), **columns})
+        await connection.execute(statement, {**_key_columns([order.key for order in orders]), **columns})
 
 
 async def replace_identifiers(

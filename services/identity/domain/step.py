@@ -96,16 +96,18 @@ class Settlement:
 class Changes:
     """What a step changes.
 
-    `dropped` regions lose all observations, `moved` ones are renamed, then `observations` (region, members) are added.
-    `memberships` and `hubs` name the identifiers to publish.
+    `added` and `changed` are where identifiers stand now that were not known and that were. `dropped` regions lose all
+    observations, `moved` ones are renamed, then `observations` (region, members) are put in. `memberships` and `hubs`
+    are the standings to publish, by identifier.
     """
 
-    standings: dict[Node, Standing] = field(default_factory=dict)
+    added: dict[Node, Standing] = field(default_factory=dict)
+    changed: dict[Node, Standing] = field(default_factory=dict)
     observations: set[tuple[Node, Members]] = field(default_factory=set)
     dropped: AbstractSet[Node] = frozenset()
     moved: dict[Node, Node] = field(default_factory=dict)
-    memberships: list[Node] = field(default_factory=list)
-    hubs: list[Node] = field(default_factory=list)
+    memberships: dict[Node, Standing] = field(default_factory=dict)
+    hubs: dict[Node, Standing] = field(default_factory=dict)
 
 
 def place_if_known(members: Members, standings: Mapping[Node, Standing]) -> Node | None:
@@ -219,11 +221,11 @@ def differences(
         new = _standing_after(step, settlement, node, old, values[node] if old is None else old.value, shared=shared)
         if new == old:
             continue
-        changes.standings[node] = new
+        (changes.added if old is None else changes.changed)[node] = new
         if new.published and (old is None or not old.published or old.person != new.person):
-            changes.memberships.append(node)
+            changes.memberships[node] = new
         if new.hub != (old is not None and old.hub):
-            changes.hubs.append(node)
+            changes.hubs[node] = new
     for members in step.links:
         for node in members:
             changes.observations.add((node if node in step.naming.hubs else settlement.regions.of(node), members))
@@ -231,8 +233,6 @@ def differences(
         region = settlement.regions.of(standing.region)
         if step.keeps_place(standing) and region != standing.region:
             changes.moved[standing.region] = region
-    changes.memberships.sort()
-    changes.hubs.sort()
     return changes
 
 
