@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis import log
-from services.chassis.database import open_database
+from services.chassis.database import close_database, open_database
 from services.chassis.follow import Entry, Subscription
 from services.chassis.generations import FollowingService
 from services.chassis.migrations import migrate
@@ -143,7 +143,7 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await server.stop(None)
-    await built.engine.dispose()
+    await close_database(built.engine)
 
 
 async def test_positions_are_gapless_and_in_commit_order(house: House) -> None:
