@@ -1,6 +1,6 @@
 """Deliveries: read from a request, split by partition, and what became of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from services.ingest.wire.events import (
     restore_addresses,
     typed_addresses,
 )
+from services.ingest.wire.shape import fit
 from services.ingest.wire.times import timestamp_of, utc
 
 UNKNOWN_SOURCE = "UNKNOWN_SOURCE"
@@ -67,6 +68,8 @@ class Deliveries:
         self._partitions: dict[int, _Partition] = {}
         self._now = now
         self._received_now = timestamp_of(now)
+        # Most requests hold nothing wrong: one look at all of their events costs half of a look at each.
+        self._all_fit = fit([event for delivery in deliveries for event in delivery.events])
         self._fates = [self._read(delivery, tenants.get(delivery.tenant_id)) for delivery in deliveries]
 
     def batches(self) -> list[Batch]:
@@ -76,10 +79,12 @@ class Deliveries:
             for partition, read in self._partitions.items()
         ]
 
-    def results(self, statuses: Mapping[int, Sequence[Status]]) -> Iterator[pb.DeliveryResult]:
+    def response(self, statuses: Mapping[int, Sequence[Status]]) -> pb.AppendDeliveriesResponse:
         """What became of each delivery, given what became of each partition's entries."""
+        response = pb.AppendDeliveriesResponse()
         for delivery, (fates, is_parked) in zip(self._deliveries, self._fates, strict=True):
-            result = pb.DeliveryResult(parked=len(delivery.unusable) if is_parked else 0)
+            result = response.results.add()
+            parked = len(delivery.unusable)
             for event, fate in zip(delivery.events, fates, strict=True):
                 if isinstance(fate, Refused):
                     status, reason = Status.REJECTED, fate.reason
@@ -87,8 +92,10 @@ class Deliveries:
                     status = statuses[fate.partition][fate.place]
                     reason = CONFLICT if status is Status.REJECTED else ""
                 result.events.add(event_id=event.event_id, status=status, reason=reason)
-                result.parked += is_parked and status is Status.REJECTED
-            yield result
+                parked += status is Status.REJECTED
+            if is_parked and parked:
+                result.parked = parked
+        return response
 
     def _read(self, delivery: pb.Delivery, tenant: TenantTerms | None) -> tuple[list[_Pending | Refused], bool]:
         """What becomes of each event, and whether what can't be used is parked."""
@@ -113,7 +120,7 @@ class Deliveries:
             if is_own and event.HasField("settings"):
                 entry: Entry | Refused = Refused(invalid_field("settings", "are changed by UpdateSettings only"))
             else:
-                entry = entry_of(event, told)
+                entry = entry_of(event, told, fits=self._all_fit)
             if isinstance(entry, Refused):
                 fates.append(entry)
                 if not is_own:
