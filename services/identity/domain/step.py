@@ -226,9 +226,11 @@ def differences(
             changes.memberships[node] = new
         if new.hub != (old is not None and old.hub):
             changes.hubs[node] = new
-    for members in step.links:
-        for node in members:
-            changes.observations.add((node if node in step.naming.hubs else settlement.regions.of(node), members))
+    for members, clear in step.links.items():
+        if clear:
+            changes.observations.add((settlement.regions.of(clear[0]), members))
+        if len(clear) < len(members):
+            changes.observations.update((node, members) for node in members if node in step.naming.hubs)
     for standing in step.standings.values():
         region = settlement.regions.of(standing.region)
         if step.keeps_place(standing) and region != standing.region:

@@ -109,21 +109,22 @@ async def _put(
     connection: AsyncConnection, standings: Mapping[str, Mapping[Node, Standing]], statement: TextClause
 ) -> None:
     rows = [
-        (tenant_id, node, standing)
+        (tenant_id, node, *standing)
         for tenant_id, of_tenant in sorted(standings.items())
         for node, standing in sorted(of_tenant.items())
     ]
     if not rows:
         return
+    tenant_ids, nodes, values, regions, persons, published, hubs, emails = zip(*rows, strict=True)
     parameters = {
-        "tenant_ids": texts(tenant_id for tenant_id, _, _ in rows),
-        "nodes": numbers(node for _, node, _ in rows),
-        "values": texts(standing.value for _, _, standing in rows),
-        "regions": numbers(standing.region for _, _, standing in rows),
-        "persons": numbers(standing.person for _, _, standing in rows),
-        "published": flags(standing.published for _, _, standing in rows),
-        "hubs": flags(standing.hub for _, _, standing in rows),
-        "emails": texts(numbers(standing.emails) for _, _, standing in rows),
+        "tenant_ids": texts(tenant_ids),
+        "nodes": numbers(nodes),
+        "values": texts(values),
+        "regions": numbers(regions),
+        "persons": numbers(persons),
+        "published": flags(published),
+        "hubs": flags(hubs),
+        "emails": texts(map(numbers, emails)),
     }
     await connection.execute(statement, parameters)
 
