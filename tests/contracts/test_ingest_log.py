@@ -257,7 +257,10 @@ async def test_what_is_parked_is_sealed_and_parked_once(house):
     body = b'{"email": "shopper-in-the-clear@example.com"}'
     for received in (NOW, NOW + timedelta(minutes=1)):
         batch = Batch(
-            3, [], [unusable(body, received), unusable(body, received)], [Heard("acme", "woo", received, True)]
+            3,
+            [],
+            [unusable(body, received), unusable(body, received)],
+            [Heard("acme", "woo", int(received.timestamp()) * 1_000_000_000, True)],
         )
         await house.log.append(batch)
     await house.log.append(Batch(3, [], [unusable(b"other", reason="TOO_DEEP")]))

@@ -1,7 +1,6 @@
 """Deliveries: read from a request, split by partition, and what became of them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from google.protobuf import json_format
@@ -10,7 +9,7 @@ from touchstone.ingest.v1 import event_service_pb2 as pb
 
 from services.ingest.domain.deduplication import CONFLICT, Entry, Status
 from services.ingest.domain.deliveries import Batch, Heard, UnusablePart
-from services.ingest.domain.events import OWN_SOURCE, invalid_field
+from services.ingest.domain.events import NANOS, OWN_SOURCE, invalid_field
 from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import TenantTerms
 from services.ingest.wire.events import (
@@ -135,25 +134,23 @@ class Deliveries:
 
     @staticmethod
     def _account(partition: _Partition, delivery: pb.Delivery) -> None:
-        received = utc(delivery.receive_time)
-        counted = bool(delivery.events or delivery.unusable)
-        partition.heard.append(Heard(delivery.tenant_id, delivery.source, received, counted))
-        for unusable in delivery.unusable:
-            partition.unusable.append(_part(delivery, received, unusable.reason, unusable.body, dict(unusable.headers)))
+        time, unusable = delivery.receive_time, delivery.unusable
+        counted = bool(delivery.events or unusable)
+        partition.heard.append(Heard(delivery.tenant_id, delivery.source, time.seconds * NANOS + time.nanos, counted))
+        for part in unusable:
+            partition.unusable.append(_part(delivery, part.reason, part.body, dict(part.headers)))
 
 
 def _unusable_event(part: _Part, reason: str) -> UnusablePart:
     """A refused event as it was sent, so that it can be sent again once the cause is mended."""
     restore_addresses(part.event, part.typed)
-    received = utc(part.delivery.receive_time)
     try:
         body = json_format.MessageToJson(part.event, indent=None).encode()
-    except (ValueError, OverflowError):
-        return _part(part.delivery, received, reason, part.event.SerializeToString(), EVENT_BYTES_HEADERS)
-    return _part(part.delivery, received, reason, b'{"events": [%b]}' % body, EVENTS_HEADERS)
+    except (json_format.Error, ValueError, OverflowError):
+        return _part(part.delivery, reason, part.event.SerializeToString(), EVENT_BYTES_HEADERS)
+    return _part(part.delivery, reason, b'{"events": [%b]}' % body, EVENTS_HEADERS)
 
 
-def _part(
-    delivery: pb.Delivery, received: datetime, reason: str, body: bytes, headers: Mapping[str, str]
-) -> UnusablePart:
+def _part(delivery: pb.Delivery, reason: str, body: bytes, headers: Mapping[str, str]) -> UnusablePart:
+    received = utc(delivery.receive_time)
     return UnusablePart(delivery.tenant_id, delivery.source, delivery.topic, reason, received, body, headers)
