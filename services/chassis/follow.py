@@ -18,7 +18,7 @@ from touchstone.mesh.v1 import log_pb2
 
 from services.chassis import log
 from services.chassis.database import is_transient
-from services.chassis.groups import MOST_ENTRIES, in_groups
+from services.chassis.groups import in_groups, rest_after
 from services.kernel.partitions import PARTITION_COUNT
 
 M = TypeVar("M", bound=Message)
@@ -47,7 +47,6 @@ TABLES = (
 
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 5.0
-_LONGEST_REST = 0.2
 _CLAIMED_BY_OTHER_DELAY = 0.1
 
 _READ_CHECKPOINT = text("SELECT log_id, position FROM checkpoint WHERE partition_id = :partition AND log = :log")
@@ -209,9 +208,7 @@ class Follower:
                         await self._apply(subscription, batch)
                         log_id, position = batch.log_id, batch.through_position
                     yield position
-                    if len(batch.entries) < MOST_ENTRIES:
-                        # A group costs half as much for one entry as for a hundred: what comes meanwhile is the next.
-                        await asyncio.sleep(min(time.monotonic() - began, _LONGEST_REST))
+                    await asyncio.sleep(rest_after(len(batch.entries), time.monotonic() - began))
         finally:
             call.cancel()
 
