@@ -7,9 +7,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from deploy.local import engines, layout
 from deploy.local.engines import Engine, EngineError
@@ -22,8 +23,28 @@ from services.chassis import keys
 # After a crash Postgres reads its log again before it answers, and a migration takes the time that it takes.
 ENGINES_PATIENCE = 300.0
 SERVICES_PATIENCE = 300.0
-# Together under 30 s. The edge goes after those behind it: while they finish what they began, it answers 503.
-STOPS = ((("web",), 6.0), (tuple(layout.SERVICES), 8.0), (("edge",), 3.0), (("postgres", "valkey"), 9.0))
+STOP_PATIENCE = 29.0
+SECOND_SIGNAL = 1.0
+
+
+class Stop(NamedTuple):
+    """Programs that are stopped together, and the seconds that they have: at least, and when nobody before took long.
+
+    The most is a little longer than what the programs give themselves for what they began: they end it, not we.
+    """
+
+    names: tuple[str, ...]
+    least: float
+    most: float
+
+
+# The edge goes after those behind it: while they finish what they began, it answers 503.
+STOPS = (
+    Stop(("web",), 16.0, 16.0),
+    Stop(tuple(layout.SERVICES), 6.0, 17.0),
+    Stop(("edge",), 1.0, 3.0),
+    Stop(("postgres", "valkey"), 6.0, 9.0),
+)
 
 
 @contextmanager
@@ -74,8 +95,23 @@ def _healthy(installation: Installation) -> bool:
         connection.close()
 
 
-def _run(installation: Installation, stopping: Callable[[], bool]) -> None:
-    """Starts engines, then everything else; watches until it is told to stop, and stops in the order of STOPS."""
+def patience(stops: Sequence[Stop], left: float) -> float:
+    """The seconds that the first of these has when all of them together have `left`."""
+    return min(stops[0].most, left - sum(later.least for later in stops[1:]))
+
+
+def _stop(supervisor: Supervisor, hurried: Callable[[], bool]) -> None:
+    """Stops everything, in the order of STOPS."""
+    _say("Stopping: the services finish what they began. Ctrl-C again cuts them short.")
+    deadline = time.monotonic() + STOP_PATIENCE
+    for index, stop in enumerate(STOPS):
+        # The engines write down what they hold, however great the hurry: they are quicker so at the next start.
+        hurry = hurried if stop is not STOPS[-1] else lambda: False
+        supervisor.stop(stop.names, patience(STOPS[index:], deadline - time.monotonic()), hurry)
+
+
+def _run(installation: Installation, stopping: Callable[[], bool], hurried: Callable[[], bool]) -> None:
+    """Starts engines, then everything else; watches until it is told to stop, and stops."""
     began = time.monotonic()
     _say(f"Starting; what each process says is in {installation.log('any').parent}.")
     # Chosen once: every process finds the others where they were, whoever is restarted.
@@ -105,9 +141,7 @@ def _run(installation: Installation, stopping: Callable[[], bool]) -> None:
             _say(f"Touchstone is up at {installation.url} after {time.monotonic() - began:.1f} s. Ctrl-C stops it.")
         supervisor.watch()
     finally:
-        _say("Stopping: the services finish what they began.")
-        for names, patience in STOPS:
-            supervisor.stop(names, patience)
+        _stop(supervisor, hurried)
         supervisor.state_file.unlink(missing_ok=True)
 
 
@@ -117,10 +151,10 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Runs until SIGINT or SIGTERM; answers 1 when the system can't start."""
-    signals: list[int] = []
+    signals: list[float] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
-            signal.signal(number, lambda received, _frame: signals.append(received))
+            signal.signal(number, lambda _number, _frame: signals.append(time.monotonic()))
     try:
         installation = layout.named_by_environment(os.environ)
     except ValueError as error:
@@ -132,7 +166,12 @@ def main() -> int:
         installation.run.mkdir(mode=0o700, exist_ok=True)
         with _held(installation.run):
             _prepare(installation)
-            _run(installation, lambda: bool(signals))
+            # Two in the same moment are one wish: who stops a whole group of processes tells `make` too.
+            _run(
+                installation,
+                lambda: bool(signals),
+                lambda: len(signals) > 1 and signals[-1] > signals[0] + SECOND_SIGNAL,
+            )
     except (StartError, EngineError) as error:
         _say(str(error))
         return 1

@@ -209,7 +209,10 @@ def _initialize(data: Path, way: _Way, password: str) -> None:
                 f"--pwfile={secret}",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
-                "--locale=C.UTF-8",
+                # Postgres's own: the same order on every machine, also where the system has no locales at all.
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--locale=C",
             ],
             check=False,
             capture_output=True,

@@ -18,6 +18,7 @@ WELL = 10.0
 # What dies again and again for this long before the system was ever up won't come up.
 START_PATIENCE = 15.0
 LOOK_EVERY = 0.1
+LOOK_AT_LEAVING_EVERY = 0.02
 LONGEST_LOG = 32 << 20
 
 
@@ -90,15 +91,19 @@ class Supervisor:
                 child.restarts += 1
                 self._write_state()
 
-    def stop(self, names: Sequence[str], patience: float) -> None:
-        """Asks these to stop, all at once, and ends those that still run after `patience` seconds."""
+    def stop(self, names: Sequence[str], patience: float, hurried: Callable[[], bool] = lambda: False) -> None:
+        """Asks these to stop, all at once, and ends those that still run after `patience` seconds or once `hurried`."""
         leaving = [self.children.pop(name) for name in names if name in self.children]
         for child in leaving:
             if child.process.poll() is None:
                 child.process.send_signal(child.program.stop_signal)
         deadline = time.monotonic() + patience
+        while any(child.process.poll() is None for child in leaving):
+            if time.monotonic() > deadline or hurried():
+                break
+            time.sleep(LOOK_AT_LEAVING_EVERY)
         for child in leaving:
-            programs.stop(child.program, child.process, max(0.0, deadline - time.monotonic()))
+            programs.stop(child.program, child.process, patience=0)
         self._write_state()
 
     def _died(self, child: Child, now: float) -> None:

@@ -1,6 +1,7 @@
 """Work in rounds: between them the event loop sends what is ready and hears what has come."""
 
 import asyncio
+from collections import deque
 from typing import Final
 
 IN_A_ROUND: Final = 16
@@ -16,21 +17,27 @@ class Rounds:
     def __init__(self, size: int = IN_A_ROUND) -> None:
         self._size = size
         self._left = size
-        self._next: asyncio.Future[None] | None = None
+        self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def turn(self) -> None:
         """Goes on in this round if there is room, or in the next that has."""
         loop = asyncio.get_running_loop()
-        while not self._left:
-            if self._next is None:
-                self._next = loop.create_future()
-            await asyncio.shield(self._next)
         if self._left == self._size:
             loop.call_soon(self._begin)
-        self._left -= 1
+        if self._left:
+            self._left -= 1
+            return
+        place = loop.create_future()
+        self._waiting.append(place)
+        await place
 
     def _begin(self) -> None:
         self._left = self._size
-        if self._next is not None:
-            self._next.set_result(None)
-            self._next = None
+        while self._left and self._waiting:
+            place = self._waiting.popleft()
+            # Whoever gave up has cancelled theirs.
+            if not place.done():
+                place.set_result(None)
+                self._left -= 1
+        if self._left < self._size:
+            asyncio.get_running_loop().call_soon(self._begin)

@@ -21,6 +21,7 @@ from services.attribution.wire import events as events_wire
 from services.attribution.wire import people as people_wire
 from services.attribution.wire import rules as rules_wire
 from services.chassis.follow import Entry
+from services.kernel.identifiers import Identifier
 
 _PAGE = 500
 """Orders recomputed at once when a tenant's rules change."""
@@ -258,7 +259,8 @@ async def recompute(
     """Decides these orders anew, keeps what changed, and answers what is to be published of it."""
     recounted = await recount(connection, {one.key: one.told for one in reopened}, rules)
     changed = [(one, now) for one in reopened if (now := _now(one, recounted.get(one.key))) != one.kept]
-    await orders.save_orders(connection, [now for _, now in changed])
+    await orders.add_orders(connection, [now for one, now in changed if one.kept is None])
+    await orders.change_orders(connection, [now for one, now in changed if one.kept is not None])
     await blocks.append(connection, blocks.ORDERS, _order_rows(changed, recounted))
     await _move_identifiers(connection, [one for one, _ in changed])
     return [
@@ -292,14 +294,16 @@ async def _move_identifiers(connection: AsyncConnection, changed: Sequence[Reope
     gone: list[OrderIdentifier] = []
     new: list[OrderIdentifier] = []
     for one in changed:
-        before, now = _findable(one.key, one.before), _findable(one.key, one.told)
-        gone += before - now
-        new += now - before
+        before, now = _findable(one.before), _findable(one.told)
+        gone += [OrderIdentifier(one.key, *found_by) for found_by in before - now]
+        new += [OrderIdentifier(one.key, *found_by) for found_by in now - before]
     await orders.replace_identifiers(connection, gone, new)
 
 
-def _findable(key: OrderKey, told: Sequence[Told]) -> set[OrderIdentifier]:
+def _findable(told: Sequence[Told]) -> set[tuple[Identifier, int]]:
+    """The identifiers of the newest state, each with the order's time in microseconds."""
     newest = next((one.state for one in told if one.state is not None), None)
     if newest is None:
         return set()
-    return {OrderIdentifier(key, identifier, micros(newest.order_time)) for identifier in newest.identifiers}
+    order_micros = micros(newest.order_time)
+    return {(identifier, order_micros) for identifier in newest.identifiers}

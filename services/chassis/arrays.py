@@ -1,10 +1,12 @@
-"""Columns of values as one parameter each, in Postgres' own notation.
+"""Columns of values as parameters in Postgres' own notation.
 
 The driver writes an array element by element in Python, which for a batch costs more than all else of a statement. One
 string costs next to nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
 
 
 def texts(values: Iterable[str]) -> str:
@@ -21,9 +23,28 @@ def texts(values: Iterable[str]) -> str:
 
 def numbers(values: Iterable[int]) -> str:
     """A literal for arrays of whole numbers."""
-    return "{" + ",".join([str(int(value)) for value in values]) + "}"
+    return "{" + ",".join(map(str, values)) + "}"
 
 
 def flags(values: Iterable[bool]) -> str:
     """A literal for `boolean[]`."""
     return "{" + ",".join(["t" if value else "f" for value in values]) + "}"
+
+
+class Joined(NamedTuple):
+    """Values of bytes, one behind the other, and where each is: `substring(together FROM start FOR length)`."""
+
+    together: bytes
+    starts: str
+    lengths: str
+
+
+def joined(values: Sequence[bytes | None]) -> Joined:
+    """A column of bytes, as three parameters: a literal of them would be escaped byte by byte.
+
+    None has no length, so that its `substring` is NULL.
+    """
+    present = [value or b"" for value in values]
+    starts = list(accumulate(map(len, present), initial=1))[:-1]
+    lengths = ["NULL" if value is None else str(len(value)) for value in values]
+    return Joined(b"".join(present), numbers(starts), "{" + ",".join(lengths) + "}")

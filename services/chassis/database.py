@@ -1,9 +1,14 @@
-"""Connections to Postgres: one engine a schema, and what counts as the database being away."""
+"""Connections to Postgres: one engine a schema, how it ends, and what counts as the database being away."""
 
-from psycopg import errors
-from sqlalchemy import make_url
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from psycopg import AsyncConnection, errors
+from sqlalchemy import event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 _TRANSIENT = (errors.OperationalError, errors.InterfaceError)
 """The server went away, or asks for the transaction again: deadlocks and serialisation failures are among these."""
@@ -21,8 +26,41 @@ def open_database(url: str, *, schema: str, pool_size: int = 8) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=pool_size,
         # A statement that a pooled connection has seen five times is prepared on the server, and stays so.
-        connect_args={"options": f"-c search_path={schema}", "application_name": schema, "connect_timeout": 5},
+        connect_args={
+            "async_creator_fn": _connect,
+            "options": f"-c search_path={schema}",
+            "application_name": schema,
+            "connect_timeout": 5,
+        },
     )
+
+
+async def _connect(*address: Any, **options: Any) -> AsyncConnection[Any]:
+    """A new connection. Who is cancelled meanwhile waits until it is made, and closes it.
+
+    Left half made it would stay open until the collector finds it, and Postgres would wait a minute for its password.
+    """
+    making = asyncio.ensure_future(AsyncConnection.connect(*address, **options))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        with suppress(errors.Error):
+            await (await making).close()
+        raise
+
+
+async def close_database(engine: AsyncEngine) -> None:
+    """Closes the idle connections of an engine now, and those in use when they are given back.
+
+    Whoever still holds the engine can end what it is doing with it, even by a new connection.
+    """
+    # Given back to a pool that was disposed of, a connection would stay open until the collector finds it.
+    event.listen(engine.pool, "checkin", _close_returned)
+    await engine.dispose()
+
+
+def _close_returned(_connection: Any, entry: ConnectionPoolEntry) -> None:
+    entry.close()
 
 
 def is_transient(error: BaseException) -> bool:

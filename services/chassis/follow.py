@@ -18,7 +18,7 @@ from touchstone.mesh.v1 import log_pb2
 
 from services.chassis import log
 from services.chassis.database import is_transient
-from services.chassis.groups import MOST_ENTRIES, in_groups
+from services.chassis.groups import in_groups, rest_after
 from services.kernel.partitions import PARTITION_COUNT
 
 M = TypeVar("M", bound=Message)
@@ -47,7 +47,6 @@ TABLES = (
 
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 5.0
-_LONGEST_REST = 0.2
 _CLAIMED_BY_OTHER_DELAY = 0.1
 
 _READ_CHECKPOINT = text("SELECT log_id, position FROM checkpoint WHERE partition_id = :partition AND log = :log")
@@ -156,6 +155,8 @@ class Follower:
         self._turns = [asyncio.Lock() for _ in range(PARTITION_COUNT)]
         self.heads: dict[tuple[str, int], tuple[str, int]] = {}
         """The id and last position seen of each (log, partition) that was heard of."""
+        self._stopped: dict[str, set[int]] = {name: set() for name in self._subscriptions}
+        """The partitions of each log that can't be followed now."""
 
     @property
     def followed(self) -> list[tuple[str, int]]:
@@ -174,19 +175,33 @@ class Follower:
             try:
                 async for through in self._applied_batches(subscription, partition):
                     delay = _FIRST_DELAY
+                    self._goes_on(subscription.log, partition)
                     _, head = self.heads[subscription.log, partition]
                     _lag.set(head - through, {"log": subscription.log, "partition": partition})
             except _OvertakenError:
                 await asyncio.sleep(_CLAIMED_BY_OTHER_DELAY)
                 continue
             except grpc.aio.AioRpcError as error:
-                _log.info("following %s stopped: %s", subscription.log, error.code().name)
+                self._stops(subscription.log, partition, error.code().name)
             except Exception as error:
                 if not is_transient(error):
                     raise
-                _log.warning("following %s stopped: the database is away", subscription.log)
+                self._stops(subscription.log, partition, "the database is away")
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
+
+    def _stops(self, name: str, partition: int, reason: str) -> None:
+        """Says so once for all partitions: a neighbour that is away is away for each of them, and at every try."""
+        if not self._stopped[name]:
+            _log.warning("following %s stopped: %s", name, reason)
+        self._stopped[name].add(partition)
+
+    def _goes_on(self, name: str, partition: int) -> None:
+        stopped = self._stopped[name]
+        if partition in stopped:
+            stopped.remove(partition)
+            if not stopped:
+                _log.info("following %s goes on", name)
 
     async def _applied_batches(self, subscription: Subscription[Any], partition: int) -> AsyncIterator[int]:
         """Streams from the checkpoint on and applies what comes; yields each position applied."""
@@ -213,9 +228,7 @@ class Follower:
                         await self._apply(subscription, batch)
                         log_id, position = batch.log_id, batch.through_position
                     yield position
-                    if len(batch.entries) < MOST_ENTRIES:
-                        # A group costs half as much for one entry as for a hundred: what comes meanwhile is the next.
-                        await asyncio.sleep(min(time.monotonic() - began, _LONGEST_REST))
+                    await asyncio.sleep(rest_after(len(batch.entries), time.monotonic() - began))
         finally:
             call.cancel()
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.chassis.database import is_transient, open_database
+from services.chassis.database import close_database, is_transient, open_database
 from services.chassis.follow import Follower, LogReplacedError, Subscription
 from services.chassis.log import LogServer
 from services.chassis.migrations import migrate
@@ -129,7 +129,7 @@ class FollowingService:
         """Stops following and closes every connection."""
         for number in list(self._running):
             await self._stop(number)
-        await self._registry.dispose()
+        await close_database(self._registry)
 
     async def start_rebuild(self) -> int:
         """Begins a new generation, unless one is building; answers its number."""
@@ -222,7 +222,7 @@ class FollowingService:
         running = self._running.pop(number)
         running.task.cancel()
         await asyncio.gather(running.task, return_exceptions=True)
-        await running.engine.dispose()
+        await close_database(running.engine)
 
     async def _swap_if_caught_up(self) -> None:
         building = [running for running in self._running.values() if running.number != self._serving]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from itertools import accumulate, islice
 from typing import Any
 
 import grpc
@@ -10,6 +9,7 @@ from sqlalchemy import Integer, LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.mesh.v1 import log_pb2
 
+from services.chassis.arrays import joined
 from services.chassis.database import is_transient
 from services.chassis.wakeups import Wakeups
 from services.kernel.partitions import PARTITION_COUNT
@@ -39,7 +39,6 @@ _POLL_SECONDS = 0.5
 
 _LOCK_HEAD = text("SELECT position FROM log_head WHERE partition_id = :partition FOR UPDATE")
 
-# The payloads travel as one value, each behind the other: an array of them would be escaped byte by byte.
 _APPEND = text(
     """WITH head AS (
            UPDATE log_head SET position = position + :count WHERE partition_id = :partition
@@ -87,14 +86,13 @@ async def append(connection: AsyncConnection, partition: int, payloads: Sequence
 
 def placed(partition: int, payloads: Sequence[bytes]) -> dict[str, object]:
     """The parameters of an append: the payloads, one behind the other, and where each is found among them."""
-    lengths = [len(payload) for payload in payloads]
-    starts = accumulate(lengths, initial=1)
+    together, starts, lengths = joined(payloads)
     return {
         "partition": partition,
         "count": len(payloads),
-        "payloads": b"".join(payloads),
-        "starts": "{" + ",".join(map(str, islice(starts, len(lengths)))) + "}",
-        "lengths": "{" + ",".join(map(str, lengths)) + "}",
+        "payloads": together,
+        "starts": starts,
+        "lengths": lengths,
     }
 
 

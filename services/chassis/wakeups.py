@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
@@ -39,13 +40,15 @@ class Wakeups:
 
     def __init__(self, redis_url: str | None) -> None:
         self._url = redis_url
+        self._name = secrets.token_bytes(8)
         self._pending: set[str] = set()
         self._callbacks: dict[str, list[Callable[[], None]]] = {}
         self._to_send = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._closing = False
 
     def publish(self, topic: str) -> None:
-        """Wakes all subscribers of the topic, in every process."""
+        """Wakes all subscribers of the topic in other processes; this one knows already."""
         if self._url is None:
             return
         self._pending.add(topic)
@@ -64,6 +67,7 @@ class Wakeups:
 
     async def close(self) -> None:
         """Ends both directions; a wake-up not yet sent is dropped."""
+        self._closing = True
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -86,6 +90,9 @@ class Wakeups:
                 _failures.add(1, {"direction": direction})
                 level = logging.WARNING if pause == _FIRST_PAUSE else logging.DEBUG
                 _log.log(level, "no wake-ups", exc_info=error, extra={"direction": direction})
+            if self._closing:
+                # A cancellation that came while the client gave up a connection has become the client's own failure.
+                return
             if time.monotonic() - began > _LONGEST_PAUSE:
                 pause = _FIRST_PAUSE
             await asyncio.sleep(pause)
@@ -104,7 +111,7 @@ class Wakeups:
             try:
                 commands = client.pipeline(transaction=False)
                 for topic in topics:
-                    commands.publish(_CHANNEL + topic, b"")
+                    commands.publish(_CHANNEL + topic, self._name)
                 await commands.execute()
             except BaseException:
                 self._pending |= topics
@@ -132,7 +139,7 @@ class Wakeups:
 
     def _wake(self, message: dict[str, Any]) -> None:
         # The answer to a subscription counts too: what was published before it may have been missed.
-        if message["type"] in {"message", "subscribe"}:
+        if message["type"] in {"message", "subscribe"} and message["data"] != self._name:
             for callback in self._callbacks.get(message["channel"].decode().removeprefix(_CHANNEL), ()):
                 try:
                     callback()

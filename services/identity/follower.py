@@ -94,7 +94,10 @@ async def _read_touched(connection: AsyncConnection, tenants: Mapping[str, _Tena
     }
     for tenant_id, standings in (await identifiers.read(connection, touched)).items():
         tenants[tenant_id].standings.update(standings)
-    stored = await decisions.read(connection, touched)
+    # Whoever is decided about is mentioned by that, and so is known: of new identifiers there are no decisions.
+    stored = await decisions.read(
+        connection, {tenant_id: tenant.standings for tenant_id, tenant in tenants.items() if tenant.standings}
+    )
     for tenant_id, tenant in tenants.items():
         before = stored.get(tenant_id, {})
         tenant.decided = newer_decisions(before, tenant.facts.decisions)
@@ -180,7 +183,8 @@ async def _write(
     """Keeps what changes."""
     await links.add(connection, {tenant_id: tenant.facts.links for tenant_id, tenant in tenants.items()})
     await decisions.write(connection, {tenant_id: tenant.decided for tenant_id, tenant in tenants.items()})
-    await identifiers.write(connection, {tenant_id: changed.standings for tenant_id, changed in changes.items()})
+    await identifiers.add(connection, {tenant_id: changed.added for tenant_id, changed in changes.items()})
+    await identifiers.change(connection, {tenant_id: changed.changed for tenant_id, changed in changes.items()})
     await observations.drop(connection, {tenant_id: changed.dropped for tenant_id, changed in changes.items()})
     await observations.move(connection, {tenant_id: changed.moved for tenant_id, changed in changes.items()})
     await observations.add(connection, {tenant_id: changed.observations for tenant_id, changed in changes.items()})

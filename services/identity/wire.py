@@ -214,16 +214,12 @@ def people_changes(tenant_id: str, changes: Changes, cause_position: int) -> Ite
     What would be too long for one entry is told in several, hubs first: an entry is true without those that follow.
     """
     memberships = [
-        people_pb2.Membership(
-            identifier=_identifier(node, changes.standings[node].value), person_id=changes.standings[node].person
-        )
-        for node in changes.memberships
+        people_pb2.Membership(identifier=_identifier(node, standing.value), person_id=standing.person)
+        for node, standing in sorted(changes.memberships.items())
     ]
     hubs = [
-        people_pb2.HubChange(
-            identifier=_identifier(node, changes.standings[node].value), hub=changes.standings[node].hub
-        )
-        for node in changes.hubs
+        people_pb2.HubChange(identifier=_identifier(node, standing.value), hub=standing.hub)
+        for node, standing in sorted(changes.hubs.items())
     ]
     size = _MEMBERSHIPS_IN_A_CHANGE
     for start in range(0, max(len(memberships), len(hubs)), size):

@@ -87,7 +87,7 @@ async def _serve(settings: IngestSettings) -> None:
         services=_SERVICES,
         tasks=(log_server.run, eraser.run, partial(forget_for_ever, engine)),
         ready=ready,
-        closing=(wakeups.close, *(one.close for one in followers.values()), engine.dispose),
+        closing=(wakeups.close, *(one.close for one in followers.values()), event_log.close, engine.dispose),
     )
 
 

@@ -28,7 +28,8 @@ async def apply_credits(
         (entry.message.tenant_id, entry.message.order.source, entry.message.order.order_id): entry for entry in entries
     }
     told = [facts.StoredFact(*key, entry.position, wire.payload_of(entry.message)) for key, entry in newest.items()]
-    present = await tenants.read(connection, {fact.tenant_id for fact in told})
+    tenant_ids = {fact.tenant_id for fact in told}
+    present = await tenants.read(connection, tenant_ids)
     known = {fact[:3]: fact for fact in await facts.replace(connection, told)}
     changes: list[tuple[OrderFact | None, OrderFact]] = []
     for key, entry in newest.items():
@@ -37,7 +38,7 @@ async def apply_credits(
             changes.append((None, wire.fact_of(entry.message)))
         elif before.credit_position < entry.position:
             changes.append((wire.stored_fact_of(before.payload), wire.fact_of(entry.message)))
-    zones = {fact.tenant_id: _present(present, fact.tenant_id, partition).zone for fact in told}
+    zones = {tenant_id: _present(present, tenant_id, partition).zone for tenant_id in tenant_ids}
     await rollups.add(connection, differences(changes, zones))
     return ()
 

@@ -36,6 +36,16 @@ async def test_a_wake_up_reaches_other_processes(redis_url, topic):
     await asyncio.gather(here.close(), there.close())
 
 
+async def test_a_process_does_not_wake_itself(redis_url, topic):
+    here, there = Wakeups(redis_url), Wakeups(redis_url)
+    own, woken = await _subscribed(here, topic), await _subscribed(there, topic)
+    here.publish(topic)
+    await asyncio.wait_for(woken.wait(), 2)
+    await asyncio.sleep(0.1)
+    assert not own.is_set()
+    await asyncio.gather(here.close(), there.close())
+
+
 async def test_without_redis_nothing_happens():
     wakeups = Wakeups(None)
     wakeups.subscribe("topic", pytest.fail)
@@ -59,19 +69,19 @@ async def test_wake_ups_come_back_with_redis(engine_directory: Path, topic: str)
     directory = engine_directory / topic
     directory.mkdir()
     engine = engines.valkey(directory, port)
-    wakeups = Wakeups(engine.url)
+    wakeups, other = Wakeups(engine.url), Wakeups(engine.url)
     woken = asyncio.Event()
     wakeups.subscribe(topic, woken.set)
     for _ in range(2):
         process = programs.start(engine.program, directory / "valkey.log")
         try:
             await asyncio.wait_for(woken.wait(), 10)
-            assert await _wakes(wakeups, topic, woken)
+            assert await _wakes(other, topic, woken)
         finally:
             await asyncio.to_thread(programs.stop, engine.program, process, patience=10)
         woken.clear()
-        wakeups.publish(topic)
-    await wakeups.close()
+        other.publish(topic)
+    await asyncio.gather(wakeups.close(), other.close())
 
 
 async def _wakes(wakeups: Wakeups, topic: str, woken: asyncio.Event) -> bool:
@@ -84,10 +94,10 @@ async def test_a_callback_that_fails_ends_nothing(redis_url, topic):
     def fail() -> None:
         raise RuntimeError
 
-    wakeups = Wakeups(redis_url)
+    wakeups, other = Wakeups(redis_url), Wakeups(redis_url)
     wakeups.subscribe(f"{topic}:broken", fail)
     woken = await _subscribed(wakeups, topic)
-    wakeups.publish(f"{topic}:broken")
+    other.publish(f"{topic}:broken")
     await asyncio.sleep(0.1)
-    assert await _wakes(wakeups, topic, woken)
-    await wakeups.close()
+    assert await _wakes(other, topic, woken)
+    await asyncio.gather(wakeups.close(), other.close())

@@ -17,11 +17,12 @@ import services.ingest
 from services.chassis.database import open_database
 from services.chassis.migrations import migrate
 from services.ingest.domain.deduplication import Entry, Key, Status
-from services.ingest.domain.deliveries import Batch, Heard, UnusablePart
+from services.ingest.domain.deliveries import Batch, Health, Heard, UnusablePart
 from services.ingest.domain.events import Limits
 from services.ingest.domain.sources import SourceKind, SourceTerms
 from services.ingest.domain.tenants import Tenant
 from services.ingest.store import parked, sources, tenants
+from services.ingest.store.at_once import AtOnce
 from services.ingest.store.directory import TenantDirectory
 from services.ingest.store.event_log import EventLog
 from services.ingest.store.vault import Vault
@@ -45,7 +46,9 @@ class House(NamedTuple):
 async def house(database_url: str) -> AsyncIterator[House]:
     await migrate(database_url, schema="ingest", scripts=MIGRATIONS)
     engine, vault, told = open_database(database_url, schema="ingest"), Vault(b"k" * 32), []
-    yield House(database_url, engine, vault, EventLog(engine, vault, lambda *one: told.append(one)), told)
+    event_log = EventLog(engine, vault, lambda *one: told.append(one))
+    yield House(database_url, engine, vault, event_log, told)
+    await event_log.close()
     await engine.dispose()
 
 
@@ -93,6 +96,7 @@ async def test_concurrent_repeats_are_taken_once(house):
     batches = [Batch(3, [entry(one) for one in random.Random(seed).sample(ids, 30)]) for seed in range(12)]
     second = EventLog(house.engine, house.vault, lambda *_: None)
     answers = await asyncio.gather(*((house.log, second)[i % 2].append(batch) for i, batch in enumerate(batches)))
+    await second.close()
     stored = await log_of(house, 3)
     assert sorted(stored) == sorted(set(stored))
     assert sum(statuses.count(ACCEPTED) for statuses in answers) == len(stored)
@@ -109,6 +113,33 @@ async def test_other_content_under_the_same_id_is_refused(house):
     assert await house.log.append(Batch(3, again)) == [REJECTED, ACCEPTED, DUPLICATE, ACCEPTED]
     assert await positions_of_keys(house) == {"a": 1, "b": 2, "c": 3, "d": 4}
     assert len(await log_of(house, 3)) == 4
+
+
+async def test_what_is_new_is_one_statement_and_what_is_known_changes_nothing(house):
+    at_once = AtOnce(house.engine)
+    heard = [Health("acme", "woo", 2, 0, NOW)]
+    assert await at_once.append_new(3, [entry("a"), entry("b")], heard) == 0
+    assert await at_once.append_new(3, [entry("c")], heard) == 2
+    assert await at_once.append_new(3, [entry("d"), entry("a")], heard) is None
+    assert await at_once.append_new(3, [entry("e"), entry("e", "2")], heard) is None
+    await terminate_connections(house)
+    assert await at_once.append_new(3, [entry("d")], heard) is None
+    assert await at_once.append_new(3, [entry("d")], []) == 3
+    await at_once.close()
+    assert await log_of(house, 3) == [entry(one).payload for one in "abcd"]
+    await create_tenant(house, partition=4)
+    await add_source(house)
+    [source] = await sources.list_sources(house.engine, tenant_id="acme", after="", count=10, now=NOW)
+    assert (source.delivered_count, source.last_delivery_time) == (4, NOW)
+
+
+async def terminate_connections(house: House) -> None:
+    async with house.engine.connect() as other:
+        await other.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        )
 
 
 async def test_ids_are_the_tenants_and_partitions_their_own(house):
@@ -156,12 +187,7 @@ async def test_what_cannot_be_committed_fails_alone(house):
 
 async def test_after_the_database_was_away_work_goes_on(house):
     await house.log.append(Batch(3, [entry("before")]))
-    async with house.engine.connect() as other:
-        await other.execute(
-            text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
-            )
-        )
+    await terminate_connections(house)
     answers = await asyncio.gather(
         *(house.log.append(Batch(3, [entry(str(i))])) for i in range(5)), return_exceptions=True
     )
@@ -188,8 +214,8 @@ async def test_a_transaction_that_ends_in_the_middle_leaves_nothing(house):
     assert await log_of(house, 3) == [entry("settings/1").payload]
 
 
-async def create_tenant(house: House) -> None:
-    tenant = Tenant(tenant_id="acme", partition=3, settings=b"settings", create_time=NOW)
+async def create_tenant(house: House, partition: int = 3) -> None:
+    tenant = Tenant(tenant_id="acme", partition=partition, settings=b"settings", create_time=NOW)
 
     async def create(connection):
         await tenants.insert_tenant(
@@ -197,7 +223,7 @@ async def create_tenant(house: House) -> None:
         )
         return None, [entry("settings/1")]
 
-    await house.log.change(3, create)
+    await house.log.change(partition, create)
 
 
 async def add_source(house: House, source: str = "woo", secret: str = "s3cret-in-the-clear") -> None:
@@ -231,7 +257,10 @@ async def test_what_is_parked_is_sealed_and_parked_once(house):
     body = b'{"email": "shopper-in-the-clear@example.com"}'
     for received in (NOW, NOW + timedelta(minutes=1)):
         batch = Batch(
-            3, [], [unusable(body, received), unusable(body, received)], [Heard("acme", "woo", received, True)]
+            3,
+            [],
+            [unusable(body, received), unusable(body, received)],
+            [Heard("acme", "woo", int(received.timestamp()) * 1_000_000_000, True)],
         )
         await house.log.append(batch)
     await house.log.append(Batch(3, [], [unusable(b"other", reason="TOO_DEEP")]))

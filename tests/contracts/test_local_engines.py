@@ -86,6 +86,15 @@ def test_postgres_wants_its_password(postgres_url: str) -> None:
         psycopg.connect(stranger, dbname="postgres")
 
 
+def test_texts_compare_alike_whatever_locales_the_system_has(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        told = connection.execute(
+            "SELECT datlocprovider, datlocale, datcollate FROM pg_database WHERE datname = current_database()"
+        ).fetchone()
+        assert told == ("b", "C.UTF-8", "C")
+        assert connection.execute("SELECT lower('ÀÉ'), 'Z' < 'a', 'z' < 'é'").fetchone() == ("àé", True, True)
+
+
 def test_a_commit_is_on_disk_before_it_is_answered(root: Path) -> None:
     [port] = free_ports(1)
     engine = engines.postgres(root, port)

@@ -1,6 +1,7 @@
 """Logs, followers and generations, on a real Postgres and a real gRPC server."""
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis import log
-from services.chassis.database import open_database
+from services.chassis.database import close_database, open_database
 from services.chassis.follow import Entry, Subscription
 from services.chassis.generations import FollowingService
 from services.chassis.migrations import migrate
@@ -81,8 +82,10 @@ class Sums:
 class House:
     """A source log, served; and services that follow it, and one another."""
 
-    def __init__(self, url: str, directory: Path, server: grpc.aio.Server, channel: grpc.aio.Channel) -> None:
-        self.url, self.directory, self.server, self.channel = url, directory, server, channel
+    def __init__(
+        self, url: str, directory: Path, server: grpc.aio.Server, address: str, channel: grpc.aio.Channel
+    ) -> None:
+        self.url, self.directory, self.server, self.address, self.channel = url, directory, server, address, channel
         self.engine = open_database(url, schema="source")
         self.wakeups = Wakeups(None)
         self.source = log.LogServer(name="source", engine_of=lambda: self.engine, wakeups=self.wakeups)
@@ -133,9 +136,9 @@ async def until(condition: Callable, seconds: float = 20) -> None:
 async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
     await migrate(database_url, schema="source", scripts=scripts(tmp_path / "source", SOURCE_MIGRATION))
     server = grpc.aio.server()
-    port = server.add_insecure_port("127.0.0.1:0")
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        built = House(database_url, tmp_path, server, channel)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    async with grpc.aio.insecure_channel(address) as channel:
+        built = House(database_url, tmp_path, server, address, channel)
         built.server.add_generic_rpc_handlers((built.source.handler("source", "Follow"),))
         watching = asyncio.create_task(built.source.run())
         await server.start()
@@ -143,7 +146,7 @@ async def house(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await server.stop(None)
-    await built.engine.dispose()
+    await close_database(built.engine)
 
 
 async def test_positions_are_gapless_and_in_commit_order(house: House) -> None:
@@ -263,6 +266,30 @@ async def test_a_generation_is_started_once_however_many_ask_for_it(house: House
     assert len(following(2)) == 1
     await service.close()
     assert following(1) == following(2) == []
+
+
+async def test_a_neighbour_that_is_away_is_told_of_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "services.chassis.follow")
+    async with house.running(house.sums("sums", Sums(), "source")) as service:
+        await house.append(1, 1)
+        await until(lambda: _counted(service, 1))
+        await house.server.stop(None)
+        # Long enough for several tries of each partition.
+        await asyncio.sleep(1)
+        assert [line for line in caplog.messages if "stopped" in line] == ["following source stopped: UNAVAILABLE"]
+        again = grpc.aio.server()
+        again.add_generic_rpc_handlers((house.source.handler("source", "Follow"),))
+        assert again.add_insecure_port(house.address) > 0
+        await again.start()
+        await house.append(1, 2)
+        await until(lambda: _counted(service, 2))
+        await until(lambda: _true("following source goes on" in caplog.messages))
+        assert len(caplog.messages) == 2
+    await again.stop(None)
+
+
+async def _counted(service: FollowingService, count: int) -> bool:
+    return sum(applied for _, applied in (await totals(service)).values()) == count
 
 
 async def _true(value: bool) -> bool:

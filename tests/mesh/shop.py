@@ -159,7 +159,8 @@ class Shop:
         self._settled += 1
 
         def look() -> bool:
-            told = figures(self.statement(SETTLING_DAY, SETTLING_DAY))["EUR"]
+            # A statement is in no currency until the tenant itself is in the figures.
+            told = figures(self.statement(SETTLING_DAY, SETTLING_DAY)).get("EUR", {"byTier": {}})
             return told["byTier"].get("PERSON", (0, 0, 0))[0] == self._settled
 
         until(f"{self.tenant} has settled", look, seconds)
@@ -175,7 +176,7 @@ def figures(statement: bytes | dict[str, Any]) -> dict[str, dict[str, Any]]:
     told: dict[str, Any] = json.loads(statement) if isinstance(statement, bytes) else statement
     attributed = told.get("attributed", {})
     by_currency = {
-        told["store"]["amount"]["currencyCode"]: {
+        told["store"]["amount"].get("currencyCode", ""): {
             "store": _bucket(told["store"]),
             "attributed": _bucket(attributed),
             "byChannel": {part["channel"]: _bucket(part) for part in attributed.get("byChannel", [])},

@@ -119,7 +119,10 @@ def test_steps_lead_where_everything_at_once_does(batches):
         )
         settled = settle(step)
         assert all(region in {one.region for one in kept.values()} for region in regions_to_load(step, settled))
-        kept = kept | differences(step, settled, dict.fromkeys(NODES, ""), {}).standings
+        changes = differences(step, settled, dict.fromkeys(NODES, ""), {})
+        assert kept.keys().isdisjoint(changes.added)
+        assert changes.changed.keys() <= kept.keys()
+        kept = kept | changes.added | changes.changed
         seen |= new
 
     nobody = hubs(seen, Rules(), frozenset())

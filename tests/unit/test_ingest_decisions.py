@@ -38,8 +38,11 @@ def test_each_event_is_taken_once() -> None:
 
 def test_health_is_one_sum_a_source() -> None:
     early, late = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
-    heard = [Heard("b", "woo", early, True), Heard("a", "woo", late, False), Heard("a", "woo", early, True)]
+    first, last = (int(time.timestamp()) * 1_000_000_000 for time in (early, late))
+    heard = [Heard("b", "woo", first, True), Heard("a", "woo", last, False), Heard("a", "woo", first, True)]
     assert health(heard) == [Health("a", "woo", 2, 1, late), Health("b", "woo", 1, 0, early)]
+    [odd] = health([Heard("a", "woo", first + 123_456_789, True)])
+    assert odd.last_delivery_time == early.replace(microsecond=123_456)
 
 
 def test_two_secrets_hold_and_the_newest_stands_first() -> None:

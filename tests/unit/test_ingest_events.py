@@ -3,13 +3,14 @@
 import pytest
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
-from touchstone.ingest.v1 import event_pb2
+from touchstone.ingest.v1 import event_pb2, event_service_pb2
 
 from services.ingest.domain.addresses import hashed_email, hashed_phone, is_hash
 from services.ingest.domain.deduplication import Entry
 from services.ingest.domain.events import API_SOURCE, OWN_SOURCE, Limits
 from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import TenantTerms
+from services.ingest.wire.deliveries import EVENT_BYTES_HEADERS, EVENTS_HEADERS, Deliveries
 from services.ingest.wire.events import Origin, Refused, entry_of, origin, restore_addresses, typed_addresses
 from services.ingest.wire.times import timestamp_of
 
@@ -244,6 +245,19 @@ def test_an_event_that_followers_could_not_carry_is_refused() -> None:
 def test_models_come_from_the_installation() -> None:
     sent = event(interaction=None, identifiers=None, models={"models": [{"name": "conversations"}]})
     assert isinstance(entry_of(sent, told_by(OWN_SOURCE)), Entry)
+
+
+def test_an_event_that_json_cannot_express_is_parked_as_it_is() -> None:
+    sent = order()
+    sent.order.cancel_time.seconds = 10**13
+    delivery = event_service_pb2.Delivery(
+        tenant_id="acme", source="shop", events=[order(), sent, order(currencyCode="")]
+    )
+    [batch] = Deliveries([delivery], {"acme": TENANT}, now=NOW).batches()
+    assert len(batch.entries) == 1
+    assert [part.headers for part in batch.unusable] == [EVENT_BYTES_HEADERS, EVENTS_HEADERS]
+    assert event_pb2.Event.FromString(batch.unusable[0].body) == sent
+    assert batch.unusable[0].reason == "INVALID_FIELD: order.cancelTime: is not a time between the years 1 and 9999"
 
 
 def test_a_zero_byte_that_is_no_text_is_no_nul_character() -> None:

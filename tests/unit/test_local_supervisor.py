@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from deploy.local import layout
+from deploy.local.__main__ import STOP_PATIENCE, STOPS, patience
 from deploy.local.programs import Program
 from deploy.local.supervisor import StartError, Supervisor
+from gateway.web.__main__ import _GRACE_SECONDS
+from services.chassis import server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,6 +110,39 @@ def test_what_does_not_listen_is_ended(watched: Watched) -> None:
     watched.supervisor.stop(["deaf"], patience=0.3)
     assert process.returncode == -signal.SIGKILL
     assert watched.state()["programs"] == {}
+
+
+@pytest.mark.timeout(30)
+def test_a_second_wish_to_stop_ends_what_is_not_done(watched: Watched) -> None:
+    watched.supervisor.start(shell("deaf", "trap '' TERM; echo ready; while :; do sleep 0.1; done"))
+    watched.until(lambda: "ready" in watched.log("deaf"))
+    process = watched.supervisor.children["deaf"].process
+    asked: list[bool] = []
+
+    def hurried() -> bool:
+        asked.append(process.poll() is None)
+        return len(asked) > 2
+
+    watched.supervisor.stop(["deaf"], patience=3600, hurried=hurried)
+    assert asked == [True] * 3
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_programs_have_longer_to_stop_than_they_give_themselves() -> None:
+    most = {name: stop.most for stop in STOPS for name in stop.names}
+    assert most["web"] > _GRACE_SECONDS
+    assert all(most[name] > server._CALL_GRACE + server._TASK_GRACE for name in layout.SERVICES)
+
+
+def test_all_of_them_stop_in_time_however_long_each_takes() -> None:
+    # An idle system leaves each its most, and one that uses up every second leaves each its least.
+    assert [patience(STOPS[index:], STOP_PATIENCE) for index in range(4)] == [16, 17, 3, 9]
+    left, had = STOP_PATIENCE, []
+    for index in range(4):
+        had.append(patience(STOPS[index:], left))
+        left -= had[-1]
+    assert had == [16, 6, 1, 6]
+    assert left == 0
 
 
 def test_each_is_asked_with_its_own_signal(watched: Watched) -> None:

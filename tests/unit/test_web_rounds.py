@@ -30,3 +30,20 @@ async def test_a_caller_who_gives_up_keeps_nobody_waiting() -> None:
     waiting[1].cancel()
     await asyncio.wait_for(asyncio.gather(waiting[0], waiting[2]), 5)
     assert waiting[1].cancelled()
+
+
+async def test_nobody_goes_on_before_those_who_came_earlier() -> None:
+    rounds, passed = Rounds(2), list[int]()
+
+    async def caller(number: int) -> None:
+        await rounds.turn()
+        passed.append(number)
+
+    async with asyncio.TaskGroup() as callers:
+        for number in range(12):
+            callers.create_task(caller(number))
+            # Some come together, others while earlier ones still wait.
+            if number % 5 == 0:
+                await asyncio.sleep(0)
+    assert passed == sorted(passed)
+    assert len(passed) == 12

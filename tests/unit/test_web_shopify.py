@@ -231,6 +231,12 @@ def test_a_topic_must_fit_its_body(topic, told):
         ({"taxes_included": 1}, "INVALID_FIELD: taxes_included"),
         ({"line_items": [{"id": 1, "price": "999999999999", "quantity": 999}]}, "INVALID_FIELD: line_items[0].price"),
         ({"customer": "x"}, "INVALID_FIELD: customer"),
+        ({"customer": {"id": []}}, "INVALID_FIELD: customer.id"),
+        ({"line_items": [{"id": 1}, 5]}, "INVALID_FIELD: line_items[1]"),
+        (
+            {"line_items": [{"id": 1, "tax_lines": [{}, {"price_set": money("x")}]}]},
+            "INVALID_FIELD: line_items[0].tax_lines[1].price_set.shop_money.amount",
+        ),
         (
             {"refunds": [{"id": 1, "transactions": [transaction("-5")]}]},
             "INVALID_FIELD: refunds[0].transactions[0].amount",

@@ -10,6 +10,7 @@ from gateway.web.webhooks.fields import (
     UnusableError,
     claim,
     currency,
+    each,
     flag,
     identifier,
     micros,
@@ -22,6 +23,7 @@ from gateway.web.webhooks.fields import (
     required_time,
     text,
     time,
+    within,
     within_bounds,
 )
 from gateway.web.webhooks.translation import UNTOLD_TIME, EventFields, Reader, content_hash, event_id
@@ -51,7 +53,7 @@ def translate(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
     if topic == "orders/delete":
         order_id = _deleted_id(body)
         notice = {"order_id": order_id, "platform": Order.SHOPIFY, "notice": Order.DELETED}
-        return [{"event_id": event_id(topic, order_id, body), "occur_time": UNTOLD_TIME, "order": notice}]
+        return [{"event_id": event_id(topic, order_id, content_hash(body)), "occur_time": UNTOLD_TIME, "order": notice}]
     if topic in _PRODUCT_STATES:
         product = parse_object(body)
         if "line_items" in product or "order_id" in product:
@@ -60,7 +62,9 @@ def translate(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
     if topic == "products/delete":
         product_id = _deleted_id(body)
         gone = {"product_id": product_id, "deleted": True}
-        return [{"event_id": event_id(topic, product_id, body), "occur_time": UNTOLD_TIME, "product": gone}]
+        return [
+            {"event_id": event_id(topic, product_id, content_hash(body)), "occur_time": UNTOLD_TIME, "product": gone}
+        ]
     return []
 
 
@@ -79,6 +83,7 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
     currency_code = currency(order, "currency")
     required_micros(order, "total_price")
     total = _money(order, "total_price")
+    hashed = content_hash(body)
     state = {
         "order_id": order_id,
         "platform": Order.SHOPIFY,
@@ -97,16 +102,16 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
             _money(order, "original_total_duties") + _money(order, "original_total_additional_fees"),
             "original_total_duties_set",
         ),
-        "lines": [_line(line, path, taxes_included=taxes_included) for line, path in parts(order, "line_items")],
+        "lines": each(order, "line_items", _line, taxes_included=taxes_included),
         "display_number": text(order, "name"),
-        "content_hash": content_hash(body),
+        "content_hash": hashed,
     }
     if order.get("refunds"):
-        rate = _rate(order, "total_price_set")
+        rate = within(order, "total_price_set", _rate)
         terms = _Terms(currency_code=currency_code, rate=rate, taxes_included=taxes_included)
-        state["refunds"] = [_refund(refund, path, terms) for refund, path in parts(order, "refunds")]
+        state["refunds"] = each(order, "refunds", _refund, terms)
     return {
-        "event_id": event_id(topic, order_id, body),
+        "event_id": event_id(topic, order_id, hashed),
         "occur_time": updated,
         "identifiers": _identifiers(order, reader),
         "order": state,
@@ -114,13 +119,8 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
 
 
 def _identifiers(order: dict[str, Any], reader: Reader) -> dict[str, str] | None:
-    known = reader.claims(
-        {
-            name: note.get("value")
-            for note, _ in parts(order, "note_attributes")
-            if type(name := note.get("name")) is str
-        }
-    )
+    notes = parts(order, "note_attributes")
+    known = reader.claims({name: note.get("value") for note in notes if type(name := note.get("name")) is str})
     customer, billing = part(order, "customer"), part(order, "billing_address")
     email = claim(order.get("email") or order.get("contact_email") or customer.get("email"))
     if email:
@@ -129,81 +129,76 @@ def _identifiers(order: dict[str, Any], reader: Reader) -> dict[str, str] | None
     if phone:
         known["phone"] = phone
         known["phone_country"] = claim(billing.get("country_code"))
-    customer_id = optional_identifier(customer, "id", "customer.")
+    customer_id = within(order, "customer", optional_identifier, "id")
     if customer_id:
         known["customer_id"] = customer_id
     return known or None
 
 
-def _line(line: dict[str, Any], path: str, *, taxes_included: bool) -> dict[str, Any]:
-    units = quantity(line, "quantity", path)
-    net = _money(line, "price", path) * units
-    for discount, discount_path in parts(line, "discount_allocations", path):
-        net -= _money(discount, "amount", discount_path)
-    tax = sum(_money(tax_line, "price", tax_path) for tax_line, tax_path in parts(line, "tax_lines", path))
+def _line(line: dict[str, Any], *, taxes_included: bool) -> dict[str, Any]:
+    units = quantity(line, "quantity")
+    net = _money(line, "price") * units - sum(each(line, "discount_allocations", _money, "amount"))
+    tax = _taxes(line)
     if taxes_included:
         net -= tax
     return {
-        "line_id": identifier(line, "id", path),
-        "product_id": optional_identifier(line, "product_id", path),
-        "variant_id": optional_identifier(line, "variant_id", path),
-        "sku": text(line, "sku", path),
-        "display_name": text(line, "name", path) or text(line, "title", path),
+        "line_id": identifier(line, "id"),
+        "product_id": optional_identifier(line, "product_id"),
+        "variant_id": optional_identifier(line, "variant_id"),
+        "sku": text(line, "sku"),
+        "display_name": text(line, "name") or text(line, "title"),
         "quantity": units,
-        "net_micros": within_bounds(net, f"{path}price"),
-        "tax_micros": within_bounds(tax, f"{path}tax_lines"),
+        "net_micros": within_bounds(net, "price"),
+        "tax_micros": within_bounds(tax, "tax_lines"),
     }
+
+
+def _taxes(line: dict[str, Any]) -> int:
+    return sum(each(line, "tax_lines", _money, "price"))
 
 
 def _shipping(order: dict[str, Any], *, taxes_included: bool) -> int:
     shipping = _money(order, "total_shipping_price")
     if taxes_included:
-        for line, path in parts(order, "shipping_lines"):
-            shipping -= sum(
-                _money(tax_line, "price", tax_path) for tax_line, tax_path in parts(line, "tax_lines", path)
-            )
+        shipping -= sum(each(order, "shipping_lines", _taxes))
     return within_bounds(shipping, "total_shipping_price_set")
 
 
-def _money(holder: dict[str, Any], key: str, path: str = "") -> int:
+def _money(holder: dict[str, Any], key: str) -> int:
     """An amount in the shop's own currency: the set's, or the plain string's where there is no set."""
     money = holder.get(f"{key}_set")
     if type(money) is dict:
         shop = money.get("shop_money")
         if type(shop) is dict:
-            return micros(shop, "amount", f"{path}{key}_set.shop_money.")
-    return micros(holder, key, path)
+            try:
+                return micros(shop, "amount")
+            except UnusableError as error:
+                raise error.inside(f"{key}_set.shop_money") from None
+    return micros(holder, key)
 
 
-def _rate(holder: dict[str, Any], key: str, path: str = "") -> tuple[str, Fraction] | None:
+def _rate(money: dict[str, Any]) -> tuple[str, Fraction] | None:
     """The shopper's currency and what one unit of it is in the shop's; None where the two are one."""
-    money, path = part(holder, key, path), f"{path}{key}."
-    shop, shown = part(money, "shop_money", path), part(money, "presentment_money", path)
-    shown_currency = text(shown, "currency_code", f"{path}presentment_money.")
+    shop = part(money, "shop_money")
+    shown_currency = within(money, "presentment_money", text, "currency_code")
     if not shop or not shown_currency or shop.get("currency_code") == shown_currency:
         return None
-    shown_amount = micros(shown, "amount", f"{path}presentment_money.")
+    shown_amount = within(money, "presentment_money", micros, "amount")
     if shown_amount <= 0:
         return None
-    return shown_currency, Fraction(micros(shop, "amount", f"{path}shop_money."), shown_amount)
+    return shown_currency, Fraction(within(money, "shop_money", micros, "amount"), shown_amount)
 
 
 def _refund_notice(topic: str, body: bytes, refund: dict[str, Any]) -> EventFields:
     refund_id = identifier(refund, "id")
     told = required_time(refund, "processed_at" if refund.get("processed_at") else "created_at")
-    # The body names neither the shop's currency nor whether prices hold their tax: its own lines tell.
-    shop_currency, rate = "", None
-    for line, path in parts(refund, "refund_line_items"):
-        shop_currency = text(part(part(line, "subtotal_set", path), "shop_money", path), "currency_code", path)
-        rate = _rate(line, "subtotal_set", path)
-        break
-    given = _refund(refund, "", _Terms(currency_code=shop_currency, rate=rate, taxes_included=False))
+    given = _refund(refund, _own_terms(refund))
     lines = given["lines"]
     if given["amount_micros"] and given["amount_micros"] == sum(line["net_micros"] for line in lines):
         for line in lines:
             line["net_micros"] -= line["tax_micros"]
     return {
-        "event_id": event_id(topic, refund_id, body),
+        "event_id": event_id(topic, refund_id, content_hash(body)),
         "occur_time": told,
         "order": {
             "order_id": identifier(refund, "order_id"),
@@ -226,43 +221,52 @@ class _Terms(NamedTuple):
     taxes_included: bool
 
 
-def _refund(refund: dict[str, Any], path: str, terms: _Terms) -> dict[str, Any]:
-    amount = sum(
-        _given_back(transaction, transaction_path, terms)
-        for transaction, transaction_path in parts(refund, "transactions", path)
-        if transaction.get("kind") == "refund" and transaction.get("status") == "success"
-    )
-    taken = list(parts(refund, "refund_line_items", path))
+def _own_terms(refund: dict[str, Any]) -> _Terms:
+    """The body names neither the shop's currency nor whether prices hold their tax: its own first line tells."""
+    first = {"refund_line_items": parts(refund, "refund_line_items")[:1]}
+    told = each(first, "refund_line_items", within, "subtotal_set", _terms)
+    return told[0] if told else _terms({})
+
+
+def _terms(money: dict[str, Any]) -> _Terms:
+    shop_currency = within(money, "shop_money", text, "currency_code")
+    return _Terms(currency_code=shop_currency, rate=_rate(money), taxes_included=False)
+
+
+def _refund(refund: dict[str, Any], terms: _Terms) -> dict[str, Any]:
+    amount = sum(each(refund, "transactions", _given_back, terms))
     # Without the sets there are only JSON's floats: then the amount is spread over the lines.
-    exact = all(line.get("subtotal_set") for line, _ in taken)
+    exact = all(line.get("subtotal_set") for line in parts(refund, "refund_line_items"))
     return {
-        "refund_id": identifier(refund, "id", path),
-        "amount_micros": within_bounds(amount, f"{path}transactions"),
-        "refund_time": time(refund, "processed_at", path) or time(refund, "created_at", path),
-        "lines": [_refund_line(line, line_path, terms) for line, line_path in taken] if exact else [],
+        "refund_id": identifier(refund, "id"),
+        "amount_micros": within_bounds(amount, "transactions"),
+        "refund_time": time(refund, "processed_at") or time(refund, "created_at"),
+        "lines": each(refund, "refund_line_items", _refund_line, terms) if exact else [],
     }
 
 
-def _given_back(transaction: dict[str, Any], path: str, terms: _Terms) -> int:
-    amount = _money(transaction, "amount", path)
+def _given_back(transaction: dict[str, Any], terms: _Terms) -> int:
+    if transaction.get("kind") != "refund" or transaction.get("status") != "success":
+        return 0
+    amount = _money(transaction, "amount")
     if amount < 0:
-        raise UnusableError("INVALID_FIELD", f"{path}amount")
-    paid_in = text(transaction, "currency", path)
+        raise UnusableError("INVALID_FIELD", "amount")
+    paid_in = text(transaction, "currency")
     if transaction.get("amount_set") or not terms.currency_code or paid_in in ("", terms.currency_code):
         return amount
     if terms.rate is None or terms.rate[0] != paid_in:
-        raise UnusableError("INVALID_FIELD", f"{path}currency")
+        raise UnusableError("INVALID_FIELD", "currency")
     # At the order's own rate, so that giving everything back is giving back the total.
     unit = minor_unit(terms.currency_code)
     return floor(amount * terms.rate[1] / unit + Fraction(1, 2)) * unit
 
 
-def _refund_line(line: dict[str, Any], path: str, terms: _Terms) -> dict[str, Any]:
-    net, tax = _money(line, "subtotal", path), _money(line, "total_tax", path)
+def _refund_line(line: dict[str, Any], terms: _Terms) -> dict[str, Any]:
+    net, tax = _money(line, "subtotal"), _money(line, "total_tax")
     return {
-        "line_id": identifier(line, "line_item_id", path),
-        "quantity": quantity(line, "quantity", path),
-        "net_micros": within_bounds(net - tax if terms.taxes_included else net, f"{path}subtotal_set"),
+        "line_id": identifier(line, "line_item_id"),
+        "quantity": quantity(line, "quantity"),
+        "net_micros": within_bounds(net - tax if terms.taxes_included else net, "subtotal_set"),
         "tax_micros": tax,
     }
 
@@ -271,21 +275,22 @@ def _products(topic: str, body: bytes, product: dict[str, Any]) -> list[EventFie
     """The product, and each of its variants where it has several; one variant is the product itself."""
     product_id = identifier(product, "id")
     updated = required_time(product, "updated_at" if product.get("updated_at") else "created_at")
-    name, own_id = text(product, "title"), event_id(topic, product_id, body)
-    variants = list(parts(product, "variants"))
-    sku = text(variants[0][0], "sku", variants[0][1]) if len(variants) == 1 else ""
+    name, own_id = text(product, "title"), event_id(topic, product_id, content_hash(body))
+    variants = parts(product, "variants")
+    sku = each(product, "variants", text, "sku")[0] if len(variants) == 1 else ""
     told = {"product_id": product_id, "sku": sku, "display_name": name, "update_time": updated}
     events: list[EventFields] = [{"event_id": own_id, "occur_time": updated, "product": told}]
     if len(variants) == 1:
         return events
-    for variant, path in variants:
-        variant_id = identifier(variant, "id", path)
-        told = {
-            "product_id": variant_id,
-            "sku": text(variant, "sku", path),
-            "display_name": f"{name} - {text(variant, 'title', path)}",
-            "update_time": updated,
-            "parent_product_id": product_id,
-        }
-        events.append({"event_id": f"{own_id}/{variant_id}", "occur_time": updated, "product": told})
+    for variant in each(product, "variants", _variant, name):
+        told = {**variant, "update_time": updated, "parent_product_id": product_id}
+        events.append({"event_id": f"{own_id}/{variant['product_id']}", "occur_time": updated, "product": told})
     return events
+
+
+def _variant(variant: dict[str, Any], product_name: str) -> dict[str, str]:
+    return {
+        "product_id": identifier(variant, "id"),
+        "sku": text(variant, "sku"),
+        "display_name": f"{product_name} - {text(variant, 'title')}",
+    }

@@ -61,9 +61,12 @@ class Translation(NamedTuple):
     privacy_demands: Sequence[dict[str, Any]] = ()
 
 
-def event_id(topic: str, resource_id: str, body: bytes) -> str:
-    """The name of what a body says: the platforms' own delivery ids repeat for different bodies, or differ for one."""
-    return f"{topic}/{resource_id}/{content_hash(body)}"
+def event_id(topic: str, resource_id: str, hashed: str) -> str:
+    """The name of what a body says, by its `content_hash`.
+
+    The platforms' own delivery ids repeat for different bodies, or differ for one.
+    """
+    return f"{topic}/{resource_id}/{hashed}"
 
 
 def content_hash(body: bytes) -> str:

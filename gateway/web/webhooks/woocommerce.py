@@ -10,6 +10,7 @@ from gateway.web.webhooks.fields import (
     claim,
     count,
     currency,
+    each,
     identifier,
     micros,
     optional_identifier,
@@ -70,7 +71,7 @@ def _notice(topic: str, body: bytes, order: dict[str, Any], notice: Order.Notice
         raise UnusableError("TOPIC_MISMATCH")
     order_id = identifier(order, "id")
     return {
-        "event_id": event_id(topic, order_id, body),
+        "event_id": event_id(topic, order_id, content_hash(body)),
         "occur_time": UNTOLD_TIME,
         "order": {"order_id": order_id, "platform": Order.WOOCOMMERCE, "notice": notice},
     }
@@ -82,9 +83,10 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
         raise UnusableError("TOPIC_MISMATCH")
     created = required_time(order, "date_created_gmt", zone="Z")
     updated = time(order, "date_modified_gmt", zone="Z") or created
-    meta = {key: item.get("value") for item, _ in parts(order, "meta_data") if type(key := item.get("key")) is str}
+    meta = {key: item.get("value") for item in parts(order, "meta_data") if type(key := item.get("key")) is str}
+    hashed = content_hash(body)
     return {
-        "event_id": event_id(topic, order_id, body),
+        "event_id": event_id(topic, order_id, hashed),
         "occur_time": updated,
         "identifiers": _identifiers(order, meta, reader),
         "order": {
@@ -99,16 +101,11 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
             "total_micros": required_micros(order, "total"),
             "tax_micros": micros(order, "total_tax"),
             "shipping_micros": micros(order, "shipping_total"),
-            "fee_micros": within_bounds(
-                sum(micros(fee, "total", path) for fee, path in parts(order, "fee_lines")), "fee_lines"
-            ),
-            "lines": [_line(line, path) for line, path in parts(order, "line_items")],
-            "refunds": [
-                {"refund_id": identifier(refund, "id", path), "amount_micros": abs(micros(refund, "total", path))}
-                for refund, path in parts(order, "refunds")
-            ],
+            "fee_micros": within_bounds(sum(each(order, "fee_lines", micros, "total")), "fee_lines"),
+            "lines": each(order, "line_items", _line),
+            "refunds": each(order, "refunds", _refund),
             "display_number": text(order, "number"),
-            "content_hash": content_hash(body),
+            "content_hash": hashed,
         },
     }
 
@@ -128,22 +125,26 @@ def _identifiers(order: dict[str, Any], meta: dict[str, Any], reader: Reader) ->
     return known or None
 
 
-def _line(line: dict[str, Any], path: str) -> dict[str, Any]:
+def _line(line: dict[str, Any]) -> dict[str, Any]:
     return {
-        "line_id": identifier(line, "id", path),
-        "product_id": optional_identifier(line, "product_id", path),
-        "variant_id": optional_identifier(line, "variation_id", path),
-        "sku": text(line, "sku", path),
-        "display_name": text(line, "name", path),
-        "quantity": quantity(line, "quantity", path),
-        "net_micros": micros(line, "total", path),
-        "tax_micros": micros(line, "total_tax", path),
+        "line_id": identifier(line, "id"),
+        "product_id": optional_identifier(line, "product_id"),
+        "variant_id": optional_identifier(line, "variation_id"),
+        "sku": text(line, "sku"),
+        "display_name": text(line, "name"),
+        "quantity": quantity(line, "quantity"),
+        "net_micros": micros(line, "total"),
+        "tax_micros": micros(line, "total_tax"),
     }
+
+
+def _refund(refund: dict[str, Any]) -> dict[str, Any]:
+    return {"refund_id": identifier(refund, "id"), "amount_micros": abs(micros(refund, "total"))}
 
 
 def _product(topic: str, body: bytes, product: dict[str, Any], *, deleted: bool) -> EventFields:
     product_id = identifier(product, "id")
-    named = event_id(topic, product_id, body)
+    named = event_id(topic, product_id, content_hash(body))
     if deleted:
         gone = {"product_id": product_id, "deleted": True}
         return {"event_id": named, "occur_time": UNTOLD_TIME, "product": gone}

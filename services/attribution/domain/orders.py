@@ -208,7 +208,9 @@ def known_order(told: Sequence[Told]) -> KnownOrder | None:
 
 def _with_announced(listed: tuple[Refund, ...], told: Sequence[Told]) -> tuple[Refund, ...]:
     """The newest state's refunds as it lists them, then those announced since, by id."""
-    ids = {refund.refund_id for refund in listed}
     newest_first = [refund for one in told if one.notice is Notice.REFUND for refund in one.refunds]
+    if not newest_first:
+        return listed
+    ids = {refund.refund_id for refund in listed}
     since = {refund.refund_id: refund for refund in reversed(newest_first) if refund.refund_id not in ids}
     return (*listed, *(since[refund_id] for refund_id in sorted(since)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from services.attribution.domain.models import DEFAULT_MODELS, Model, longest_window
 from services.attribution.domain.orders import Platform
@@ -9,20 +10,23 @@ from services.attribution.domain.snapshot import COUNTED
 from services.kernel.identifiers import Identifier
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What holds for all of a tenant's orders at once. `blocked` are the values that the tenant says name nobody."""
+    """What holds for all of a tenant's orders at once. `blocked` are the values that the tenant says name nobody.
+
+    Not slotted: what follows from the models is kept, since every order asks for it.
+    """
 
     counted: Mapping[Platform, frozenset[str]] = field(default_factory=lambda: COUNTED)
     blocked: frozenset[Identifier] = frozenset()
     models: tuple[Model, ...] = DEFAULT_MODELS
 
-    @property
+    @cached_property
     def applied(self) -> tuple[Model, ...]:
         """The models that orders are attributed by, by name."""
         return tuple(sorted((model for model in self.models if model.applied), key=lambda model: model.name))
 
-    @property
+    @cached_property
     def window(self) -> int:
         """The longest window of the models applied, in nanoseconds."""
         return longest_window(self.applied)

@@ -117,22 +117,24 @@ def _complete(state: State, refunds: tuple[Refund, ...]) -> tuple[Refund, ...]:
 
 def _lowered(gross: int, given_back: int) -> int:
     """What is left; giving back more than was paid leaves nothing rather than less."""
-    return max(gross - given_back, min(gross, 0))
+    return max(gross - given_back, min(gross, 0)) if given_back else gross
 
 
 def _lines(state: State, skus: Mapping[str, str], refunds: Sequence[Refund]) -> tuple[SnapshotLine, ...]:
     returned_units, returned_micros = _returned(state, refunds)
     return tuple(
-        SnapshotLine(
-            line_id=line.line_id,
-            sku=skus.get(line.line_id) or line.product_id,
-            product_id=line.product_id,
-            quantity=line.quantity,
-            refunded_quantity=returned_units.get(index, 0),
-            gross_micros=line.net_micros,
-            net_micros=_lowered(line.net_micros, returned_micros.get(index, 0)),
-        )
-        for index, line in enumerate(state.lines)
+        [
+            SnapshotLine(
+                line.line_id,
+                skus.get(line.line_id) or line.product_id,
+                line.product_id,
+                line.quantity,
+                returned_units.get(index, 0),
+                line.net_micros,
+                _lowered(line.net_micros, returned_micros.get(index, 0)),
+            )
+            for index, line in enumerate(state.lines)
+        ]
     )
 
 

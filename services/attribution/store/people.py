@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.arrays import numbers, texts
+from services.chassis.arrays import flags, numbers, texts
 from services.kernel.identifiers import Identifier, Kind
 
 Named = tuple[str, Identifier]
@@ -59,7 +59,7 @@ async def save_standings(connection: AsyncConnection, standings: Mapping[Named, 
         {
             **_columns(list(standings)),
             "person_ids": [standing.person_id for standing in standings.values()],
-            "hubs": [standing.hub for standing in standings.values()],
+            "hubs": flags(standing.hub for standing in standings.values()),
             "person_positions": numbers(standing.person_position for standing in standings.values()),
             "hub_positions": numbers(standing.hub_position for standing in standings.values()),
         },

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.attribution.store.orders import OrderKey
-from services.chassis.arrays import numbers, texts
+from services.chassis.arrays import flags, numbers, texts
 from services.kernel.identifiers import Identifier
 
 
@@ -55,6 +55,7 @@ _BY_TOUCHES = text(
        SELECT found.tenant_id, found.order_id, found.source, max(reach.position)
        FROM reach JOIN order_identifier AS found
          ON found.tenant_id = reach.tenant_id AND found.kind = reach.kind AND found.value = reach.value
+        AND hashtextextended(found.value, found.kind) = hashtextextended(reach.value, reach.kind)
         AND found.order_micros BETWEEN reach.from_micros AND reach.through_micros
        GROUP BY found.tenant_id, found.order_id, found.source"""
 )
@@ -75,6 +76,7 @@ _BY_PEOPLE = text(
        FROM reach
        JOIN order_identifier AS found
          ON found.tenant_id = reach.tenant_id AND found.kind = reach.kind AND found.value = reach.value
+        AND hashtextextended(found.value, found.kind) = hashtextextended(reach.value, reach.kind)
        JOIN known_order AS concerned
          ON concerned.tenant_id = found.tenant_id AND concerned.order_id = found.order_id
         AND concerned.source = found.source AND (reach.hub OR concerned.open_to_people)
@@ -112,7 +114,7 @@ async def orders_by_people(
             "tenant_ids": texts(one.tenant_id for one in identifiers),
             "kinds": numbers(one.identifier.kind for one in identifiers),
             "values": texts(one.identifier.value for one in identifiers),
-            "hubs": [one.hub for one in identifiers],
+            "hubs": flags(one.hub for one in identifiers),
             "positions": numbers(one.position for one in identifiers),
             "person_tenant_ids": texts(one.tenant_id for one in people),
             "person_ids": numbers(one.person_id for one in people),

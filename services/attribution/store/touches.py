@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.arrays import numbers, texts
+from services.chassis.arrays import joined, numbers, texts
 from services.kernel.identifiers import Identifier
 
 
@@ -46,16 +46,17 @@ class FoundTouch(NamedTuple):
 
 _INSERT = text(
     """INSERT INTO touch (tenant_id, source, event_id, event)
-       SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]),
-                            CAST(:events AS bytea[]))
+       SELECT tenant_id, source, event_id, substring(:events FROM start FOR length)
+       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]),
+                   CAST(:starts AS int[]), CAST(:lengths AS int[]))
+            AS told (tenant_id, source, event_id, start, length)
        ON CONFLICT DO NOTHING RETURNING tenant_id, source, event_id"""
-)
+).bindparams(bindparam("events", type_=LargeBinary))
 
 _INSERT_IDENTIFIERS = text(
     """INSERT INTO touch_identifier (tenant_id, kind, value, occur_micros, source, event_id)
        SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-                            CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))
-       ON CONFLICT DO NOTHING"""
+                            CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))"""
 )
 
 _BY_IDENTIFIER = """
@@ -65,6 +66,7 @@ _BY_IDENTIFIER = """
          AS asked (number, tenant_id, kind, value, from_micros, through_micros)
     JOIN touch_identifier AS found
       ON found.tenant_id = asked.tenant_id AND found.kind = asked.kind AND found.value = asked.value
+     AND hashtextextended(found.value, found.kind) = hashtextextended(asked.value, asked.kind)
      AND found.occur_micros BETWEEN asked.from_micros AND asked.through_micros"""
 
 _BY_PERSON = """
@@ -76,6 +78,7 @@ _BY_PERSON = """
       ON known.tenant_id = asked.tenant_id AND known.person_id = asked.person_id AND NOT known.hub
     JOIN touch_identifier AS found
       ON found.tenant_id = known.tenant_id AND found.kind = known.kind AND found.value = known.value
+     AND hashtextextended(found.value, found.kind) = hashtextextended(known.value, known.kind)
      AND found.occur_micros BETWEEN asked.from_micros AND asked.through_micros"""
 
 _FIND = text(
@@ -88,13 +91,16 @@ _FIND = text(
 async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch]) -> list[NewTouch]:
     """Keeps the touches that were not known yet, and answers those."""
     by_key = {(touch.tenant_id, touch.source, touch.event_id): touch for touch in touches}
+    events = joined([touch.event for touch in by_key.values()])
     rows = await connection.execute(
         _INSERT,
         {
             "tenant_ids": texts(touch.tenant_id for touch in by_key.values()),
             "sources": texts(touch.source for touch in by_key.values()),
             "event_ids": texts(touch.event_id for touch in by_key.values()),
-            "events": [touch.event for touch in by_key.values()],
+            "events": events.together,
+            "starts": events.starts,
+            "lengths": events.lengths,
         },
     )
     fresh = [by_key[tenant_id, source, event_id] for tenant_id, source, event_id in rows]

@@ -16,9 +16,9 @@ def order_credits(tenant_id: str, order: Snapshot, attributions: Sequence[Attrib
     """An entry of the credit log without its cause: what is stored, and compared byte by byte."""
     message = credit_pb2.OrderCredits(
         tenant_id=tenant_id,
-        order=_snapshot_message(order),
         attributions=[_attribution_message(attribution) for attribution in attributions],
     )
+    _fill_snapshot(message.order, order)
     return message.SerializeToString(deterministic=True)
 
 
@@ -28,31 +28,37 @@ def with_cause(stored: bytes, kind: credit_pb2.Cause.Kind.ValueType, position: i
     return stored + credit_pb2.OrderCredits(cause=cause).SerializeToString()
 
 
-def _snapshot_message(order: Snapshot) -> credit_pb2.OrderSnapshot:
-    return credit_pb2.OrderSnapshot(
-        source=order.source,
-        order_id=order.order_id,
-        display_number=order.display_number,
-        order_time=timestamp(order.order_time),
-        currency_code=order.currency_code,
-        gross_micros=order.gross_micros,
-        net_micros=order.net_micros,
-        tax_micros=order.tax_micros,
-        shipping_micros=order.shipping_micros,
-        fee_micros=order.fee_micros,
-        lines=[credit_pb2.OrderSnapshotLine(**line._asdict()) for line in order.lines],
-        excluded_reason=credit_pb2.Exclusion.Reason.ValueType(order.excluded or 0),
-        status=order.status,
-        customer_key=order.customer_key,
-        refunds=[
-            credit_pb2.SnapshotRefund(
-                refund_id=refund.refund_id,
-                amount_micros=refund.amount_micros,
-                refund_time=timestamp(order.order_time if refund.refund_time is None else refund.refund_time),
-            )
-            for refund in order.refunds
-        ],
-    )
+def _fill_snapshot(message: credit_pb2.OrderSnapshot, order: Snapshot) -> None:
+    """Writes an order into the entry's own message: one made beside it would be copied, and takes half as long again."""
+    message.source = order.source
+    message.order_id = order.order_id
+    message.display_number = order.display_number
+    message.order_time.CopyFrom(timestamp(order.order_time))
+    message.currency_code = order.currency_code
+    message.gross_micros = order.gross_micros
+    message.net_micros = order.net_micros
+    message.tax_micros = order.tax_micros
+    message.shipping_micros = order.shipping_micros
+    message.fee_micros = order.fee_micros
+    message.excluded_reason = credit_pb2.Exclusion.Reason.ValueType(order.excluded or 0)
+    message.status = order.status
+    message.customer_key = order.customer_key
+    for line in order.lines:
+        message.lines.add(
+            line_id=line.line_id,
+            sku=line.sku,
+            product_id=line.product_id,
+            quantity=line.quantity,
+            refunded_quantity=line.refunded_quantity,
+            gross_micros=line.gross_micros,
+            net_micros=line.net_micros,
+        )
+    for refund in order.refunds:
+        message.refunds.add(
+            refund_id=refund.refund_id,
+            amount_micros=refund.amount_micros,
+            refund_time=timestamp(order.order_time if refund.refund_time is None else refund.refund_time),
+        )
 
 
 def _attribution_message(attribution: Attribution) -> credit_pb2.Attribution:

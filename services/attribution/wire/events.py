@@ -61,7 +61,9 @@ def told(event: event_pb2.Event) -> Told:
     if notice in _PLAIN_NOTICES:
         kept.events.add(order=order_pb2.Order(order_id=order.order_id, notice=order.notice))
         return Told(notice, NO_VERSION, None, (), kept.SerializeToString(deterministic=True))
-    copy = kept.events.add(identifiers=event.identifiers, order=order)
+    copy = kept.events.add()
+    copy.identifiers.CopyFrom(event.identifiers)
+    copy.order.CopyFrom(order)
     if not order.HasField("order_time"):
         copy.order.order_time.CopyFrom(event.occur_time)
     if not order.HasField("update_time"):

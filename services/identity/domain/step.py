@@ -96,16 +96,18 @@ class Settlement:
 class Changes:
     """What a step changes.
 
-    `dropped` regions lose all observations, `moved` ones are renamed, then `observations` (region, members) are added.
-    `memberships` and `hubs` name the identifiers to publish.
+    `added` and `changed` are where identifiers stand now that were not known and that were. `dropped` regions lose all
+    observations, `moved` ones are renamed, then `observations` (region, members) are put in. `memberships` and `hubs`
+    are the standings to publish, by identifier.
     """
 
-    standings: dict[Node, Standing] = field(default_factory=dict)
+    added: dict[Node, Standing] = field(default_factory=dict)
+    changed: dict[Node, Standing] = field(default_factory=dict)
     observations: set[tuple[Node, Members]] = field(default_factory=set)
     dropped: AbstractSet[Node] = frozenset()
     moved: dict[Node, Node] = field(default_factory=dict)
-    memberships: list[Node] = field(default_factory=list)
-    hubs: list[Node] = field(default_factory=list)
+    memberships: dict[Node, Standing] = field(default_factory=dict)
+    hubs: dict[Node, Standing] = field(default_factory=dict)
 
 
 def place_if_known(members: Members, standings: Mapping[Node, Standing]) -> Node | None:
@@ -219,20 +221,20 @@ def differences(
         new = _standing_after(step, settlement, node, old, values[node] if old is None else old.value, shared=shared)
         if new == old:
             continue
-        changes.standings[node] = new
+        (changes.added if old is None else changes.changed)[node] = new
         if new.published and (old is None or not old.published or old.person != new.person):
-            changes.memberships.append(node)
+            changes.memberships[node] = new
         if new.hub != (old is not None and old.hub):
-            changes.hubs.append(node)
-    for members in step.links:
-        for node in members:
-            changes.observations.add((node if node in step.naming.hubs else settlement.regions.of(node), members))
+            changes.hubs[node] = new
+    for members, clear in step.links.items():
+        if clear:
+            changes.observations.add((settlement.regions.of(clear[0]), members))
+        if len(clear) < len(members):
+            changes.observations.update((node, members) for node in members if node in step.naming.hubs)
     for standing in step.standings.values():
         region = settlement.regions.of(standing.region)
         if step.keeps_place(standing) and region != standing.region:
             changes.moved[standing.region] = region
-    changes.memberships.sort()
-    changes.hubs.sort()
     return changes
 
 
@@ -258,13 +260,10 @@ def _standing_after(
 ) -> Standing:
     if node in step.naming.hubs:
         return Standing(value=value, region=node, person=node, published=True, hub=True, emails=())
-    kept = old is not None and step.keeps_place(old)
-    region = settlement.regions.of(old.region if old is not None and kept else node)
-    return Standing(
-        value=value,
-        region=region,
-        person=settlement.persons.of(old.person if old is not None and kept else node),
-        published=region in shared or (old is not None and old.published),
-        hub=False,
-        emails=step.naming.emails.get(node, () if old is None else old.emails),
-    )
+    if old is None:
+        region, person = settlement.regions.of(node), settlement.persons.of(node)
+        return Standing(value, region, person, region in shared, False, step.naming.emails.get(node, ()))
+    region, person = (old.region, old.person) if step.keeps_place(old) else (node, node)
+    region, person = settlement.regions.of(region), settlement.persons.of(person)
+    emails = step.naming.emails.get(node, old.emails)
+    return Standing(value, region, person, region in shared or old.published, False, emails)

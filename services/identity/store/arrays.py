@@ -17,4 +17,5 @@ def columns(nodes: NodesOfTenants) -> dict[str, str]:
     rows = [(tenant_id, node) for tenant_id in sorted(nodes) for node in sorted(nodes[tenant_id])]
     if not rows:
         return {}
-    return {"tenant_ids": texts(tenant_id for tenant_id, _ in rows), "nodes": numbers(node for _, node in rows)}
+    tenant_ids, asked = zip(*rows, strict=True)
+    return {"tenant_ids": texts(tenant_ids), "nodes": numbers(asked)}

@@ -100,8 +100,5 @@ def _placed_columns(placed: Mapping[str, Iterable[tuple[Node, Members]]]) -> dic
     rows = [(tenant_id, *row) for tenant_id in sorted(placed) for row in sorted(placed[tenant_id])]
     if not rows:
         return {}
-    return {
-        "tenant_ids": texts(tenant_id for tenant_id, _, _ in rows),
-        "regions": numbers(region for _, region, _ in rows),
-        "members": texts(numbers(members) for _, _, members in rows),
-    }
+    tenant_ids, regions, members = zip(*rows, strict=True)
+    return {"tenant_ids": texts(tenant_ids), "regions": numbers(regions), "members": texts(map(numbers, members))}

@@ -23,6 +23,7 @@ from services.ingest.store.event_log import EventLog
 from services.ingest.wire.deliveries import Deliveries
 from services.ingest.wire.events import Refused, entry_of, hash_addresses, origin
 from services.ingest.wire.privacy import demands_by_partition
+from services.ingest.wire.shape import fit
 from services.ingest.wire.times import timestamp_of
 from services.kernel.failures import InvalidArgumentError, NotFoundError
 
@@ -56,7 +57,8 @@ class EventServicer(pb_grpc.EventServiceServicer):
         told = origin(
             tenant, API_SOURCE, SourceKind.CUSTOM, receive_time=timestamp_of(now), trace_parent=trace_parent, now=now
         )
-        read = [entry_of(event, told) for event in request.events]
+        all_fit = fit(request.events)
+        read = [entry_of(event, told, fits=all_fit) for event in request.events]
         entries = [entry for entry in read if isinstance(entry, Entry)]
         batch = Batch(tenant.partition, entries)
         statuses = iter(await self._event_log.append(batch, _renamed([tenant])) if entries else ())
@@ -86,7 +88,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         demands = demands_by_partition(request.deliveries, tenants, datetime.now(UTC))
         await asyncio.gather(*(self._record(partition, asked) for partition, asked in demands.items()))
         of_partitions = {batch.partition: of_batch for batch, of_batch in zip(batches, statuses, strict=True)}
-        return pb.AppendDeliveriesResponse(results=deliveries.results(of_partitions))
+        return deliveries.response(of_partitions)
 
     async def HashAddresses(  # noqa: N802 - gRPC's name
         self,

@@ -10,7 +10,7 @@ from services.chassis import log, telemetry
 from services.chassis.database import is_transient
 from services.ingest.domain.deduplication import Entry, Status, decide, first_of_each_key
 from services.ingest.domain.deliveries import Batch, conflicting, health
-from services.ingest.store.at_once import append_new
+from services.ingest.store.at_once import AtOnce
 from services.ingest.store.event_keys import claim, place
 from services.ingest.store.parked import park
 from services.ingest.store.renamed import as_known
@@ -53,7 +53,7 @@ class EventLog:
 
     def __init__(self, engine: AsyncEngine, vault: Vault, committed: Committed) -> None:
         self._engine = engine
-        self._autocommitting = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._at_once = AtOnce(engine)
         self._vault = vault
         self._committed = committed
         self._waiting: dict[int, dict[_Statuses, Batch]] = {}
@@ -91,6 +91,10 @@ class EventLog:
             appended = await _append(connection, self._vault, head, [Batch(partition, entries)])
         self._committed(partition, appended.after, appended.payloads)
         return answer
+
+    async def close(self) -> None:
+        """Closes the connections that it holds beside the engine's."""
+        await self._at_once.close()
 
     async def _write(self, partition: int) -> None:
         try:
@@ -136,7 +140,7 @@ class EventLog:
         entries = [entry for batch in batches for entry in batch.entries]
         if entries and not any(batch.unusable for batch in batches):
             heard = health([delivery for batch in batches for delivery in batch.heard])
-            after = await append_new(self._autocommitting, partition, entries, heard)
+            after = await self._at_once.append_new(partition, entries, heard)
             if after is not None:
                 accepted = [[Status.ACCEPTED] * len(batch.entries) for batch in batches]
                 return _Appended(after, [entry.payload for entry in entries], accepted)

@@ -74,21 +74,22 @@ def restore_addresses(event: event_pb2.Event, typed: Typed | None) -> None:
         ids.email, ids.phone, ids.phone_country = typed
 
 
-def entry_of(event: event_pb2.Event, origin: Origin) -> Entry | Refused:
-    """The log entry of an event, or why it isn't taken.
+def entry_of(event: event_pb2.Event, origin: Origin, *, fits: bool = False) -> Entry | Refused:
+    """The log entry of an event, or why it isn't taken. `fits` is true where its shape is known to be right.
 
     Changes the event: addresses become keyed hashes, and values that name nobody are dropped.
     """
     payload = event.WhichOneof("payload") or ""
-    wrong = violation(event)
+    wrong = None if fits else violation(event)
     if wrong is not None:
         return Refused(invalid_field(*wrong))
     reason = _refusal(event, payload, origin)
     if reason is not None:
         return Refused(reason)
     if event.HasField("identifiers"):
-        hash_addresses(event.identifiers, origin.tenant.hash_key)
-        _drop_nobody(event.identifiers)
+        ids = event.identifiers
+        hash_addresses(ids, origin.tenant.hash_key)
+        _drop_nobody(ids)
     content = event.SerializeToString(deterministic=True)
     # A text with a NUL character has a zero byte on the wire; few events without one have any.
     if b"\0" in content:
@@ -106,10 +107,10 @@ def entry_of(event: event_pb2.Event, origin: Origin) -> Entry | Refused:
 
 def hash_addresses(ids: event_pb2.Identifiers, key: bytes) -> None:
     """Replaces e-mail and phone by their keyed hashes, or by nothing where they aren't valid."""
-    if ids.email:
-        ids.email = hashed_email(key, ids.email)
-    if ids.phone:
-        ids.phone = hashed_phone(key, ids.phone, ids.phone_country)
+    if email := ids.email:
+        ids.email = hashed_email(key, email)
+    if phone := ids.phone:
+        ids.phone = hashed_phone(key, phone, ids.phone_country)
     if ids.phone_country:
         ids.phone_country = ""
 
@@ -144,13 +145,13 @@ def _refusal(event: event_pb2.Event, payload: str, origin: Origin) -> str | None
 
 
 def _drop_nobody(ids: event_pb2.Identifiers) -> None:
-    if names_nobody(ids.session_id):
+    if (session_id := ids.session_id) and names_nobody(session_id):
         ids.session_id = ""
-    if names_nobody(ids.visitor_id):
+    if (visitor_id := ids.visitor_id) and names_nobody(visitor_id):
         ids.visitor_id = ""
-    if names_nobody(ids.customer_id):
+    if (customer_id := ids.customer_id) and names_nobody(customer_id):
         ids.customer_id = ""
-    if names_nobody(ids.click_id):
+    if (click_id := ids.click_id) and names_nobody(click_id):
         ids.click_id = ""
 
 

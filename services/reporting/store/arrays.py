@@ -1,14 +1,16 @@
-"""Arrays as Postgres reads them, for statements that take thousands of rows: three times quicker than a driver's."""
+"""Columns of values whose type is known from a field's annotation."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import Any
 
-_ELEMENTS: dict[type, tuple[str, Callable[[Sequence[Any]], Iterable[str]]]] = {
-    str: ("text[]", lambda values: map(_quoted, values)),
-    int: ("bigint[]", lambda values: map(str, values)),
-    date: ("date[]", lambda values: map(date.isoformat, values)),
-    bool: ("boolean[]", lambda values: map(str, values)),
+from services.chassis.arrays import flags, numbers, texts
+
+_ELEMENTS: dict[type, tuple[str, Callable[[Iterable[Any]], str]]] = {
+    str: ("text[]", texts),
+    int: ("bigint[]", numbers),
+    date: ("date[]", lambda values: "{" + ",".join(map(date.isoformat, values)) + "}"),
+    bool: ("boolean[]", flags),
 }
 
 
@@ -17,10 +19,6 @@ def array_type(kind: type) -> str:
     return _ELEMENTS[kind][0]
 
 
-def array_literal(kind: type, values: Sequence[Any]) -> str:
+def array_literal(kind: type, values: Iterable[Any]) -> str:
     """The values, all of one kind and none absent, as the text of an array."""
-    return "{" + ",".join(_ELEMENTS[kind][1](values)) + "}"
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _ELEMENTS[kind][1](values)

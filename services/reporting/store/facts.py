@@ -1,13 +1,12 @@
 """The facts: each order as the credit log last told of it, whole."""
 
 from collections.abc import AsyncIterator, Sequence
-from itertools import accumulate
 from typing import NamedTuple
 
 from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.store.arrays import array_literal
+from services.chassis.arrays import joined, numbers, texts
 
 
 class StoredFact(NamedTuple):
@@ -20,8 +19,7 @@ class StoredFact(NamedTuple):
     payload: bytes
 
 
-# The payloads travel as one value, each behind the other: an array of them would be escaped byte by byte. The known
-# fact is looked up row by row, by its key: a join might be planned while the table is empty, and kept.
+# The known fact is looked up row by row, by its key: a join might be planned while the table is empty, and kept.
 _REPLACE = text(
     """WITH told AS (
            SELECT tenant_id, source, order_id, credit_position, substring(:payloads FROM start FOR length) AS payload
@@ -57,16 +55,15 @@ async def replace(connection: AsyncConnection, facts: Sequence[StoredFact]) -> l
 
     A fact that stands no later in the log than the stored one changes nothing.
     """
-    payloads = [fact.payload for fact in facts]
-    lengths = [len(payload) for payload in payloads]
+    payloads = joined([fact.payload for fact in facts])
     parameters = {
-        "tenant_ids": array_literal(str, [fact.tenant_id for fact in facts]),
-        "sources": array_literal(str, [fact.source for fact in facts]),
-        "order_ids": array_literal(str, [fact.order_id for fact in facts]),
-        "positions": array_literal(int, [fact.credit_position for fact in facts]),
-        "payloads": b"".join(payloads),
-        "starts": array_literal(int, list(accumulate(lengths[:-1], initial=1))),
-        "lengths": array_literal(int, lengths),
+        "tenant_ids": texts(fact.tenant_id for fact in facts),
+        "sources": texts(fact.source for fact in facts),
+        "order_ids": texts(fact.order_id for fact in facts),
+        "positions": numbers(fact.credit_position for fact in facts),
+        "payloads": payloads.together,
+        "starts": payloads.starts,
+        "lengths": payloads.lengths,
     }
     return [StoredFact(*row) for row in (await connection.execute(_REPLACE, parameters)).all()]
 

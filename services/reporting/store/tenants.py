@@ -7,8 +7,8 @@ from sqlalchemy import Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.chassis.arrays import numbers, texts
 from services.reporting.domain.tenants import Tenant
-from services.reporting.store.arrays import array_literal
 
 _READ = text(
     """SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, models_position
@@ -51,12 +51,12 @@ async def write(connection: AsyncConnection, tenants: Sequence[Tenant]) -> None:
     await connection.execute(
         _WRITE,
         {
-            "tenant_ids": array_literal(str, [tenant.tenant_id for tenant in tenants]),
-            "partitions": array_literal(int, [tenant.partition for tenant in tenants]),
-            "time_zones": array_literal(str, [tenant.time_zone for tenant in tenants]),
-            "currency_codes": array_literal(str, [tenant.currency_code for tenant in tenants]),
-            "settings_positions": array_literal(int, [tenant.settings_position for tenant in tenants]),
-            "models": array_literal(str, [json.dumps(dict(tenant.models)) for tenant in tenants]),
-            "models_positions": array_literal(int, [tenant.models_position for tenant in tenants]),
+            "tenant_ids": texts(tenant.tenant_id for tenant in tenants),
+            "partitions": numbers(tenant.partition for tenant in tenants),
+            "time_zones": texts(tenant.time_zone for tenant in tenants),
+            "currency_codes": texts(tenant.currency_code for tenant in tenants),
+            "settings_positions": numbers(tenant.settings_position for tenant in tenants),
+            "models": texts(json.dumps(dict(tenant.models)) for tenant in tenants),
+            "models_positions": numbers(tenant.models_position for tenant in tenants),
         },
     )

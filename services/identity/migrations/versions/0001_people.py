@@ -15,9 +15,9 @@ def upgrade() -> None:
     # A node is a number made of an identifier's kind and value; its last three bits are the kind.
     op.execute(
         """CREATE TABLE identifier (
-               tenant_id text NOT NULL,
+               tenant_id text COLLATE "C" NOT NULL,
                node bigint NOT NULL,
-               value text NOT NULL,
+               value text COLLATE "C" NOT NULL,
                region bigint NOT NULL,
                person bigint NOT NULL,
                published boolean NOT NULL,
@@ -28,7 +28,7 @@ def upgrade() -> None:
     # Each different set of identifiers that was observed, under the region of its members and under each hub in it.
     op.execute(
         """CREATE TABLE observation (
-               tenant_id text NOT NULL,
+               tenant_id text COLLATE "C" NOT NULL,
                region bigint NOT NULL,
                members bigint[] NOT NULL,
                PRIMARY KEY (tenant_id, region, members))"""
@@ -36,18 +36,18 @@ def upgrade() -> None:
     # The decision that holds for a pair, once under each of the two.
     op.execute(
         """CREATE TABLE decision (
-               tenant_id text NOT NULL,
+               tenant_id text COLLATE "C" NOT NULL,
                node bigint NOT NULL,
                other bigint NOT NULL,
                occur_nanos bigint NOT NULL,
-               event_id text NOT NULL,
+               event_id text COLLATE "C" NOT NULL,
                linked boolean NOT NULL,
                PRIMARY KEY (tenant_id, node, other))"""
     )
     # From the tenant's settings at a position of the event log; limits count e-mail addresses.
     op.execute(
         """CREATE TABLE rules (
-               tenant_id text PRIMARY KEY,
+               tenant_id text COLLATE "C" PRIMARY KEY,
                position bigint NOT NULL,
                visitor_limit int NOT NULL,
                phone_limit int NOT NULL,
