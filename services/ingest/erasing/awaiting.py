@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import grpc
 from touchstone.mesh.v1 import maintenance_service_pb2 as pb
-from touchstone.mesh.v1.maintenance_service_pb2_grpc import MaintenanceServiceAsyncStub
+from touchstone.mesh.v1 import maintenance_service_pb2_grpc
 
 MADE_FROM = {"people": "identity", "credits": "attribution"}
 """The service whose log each log beside that of events is."""
@@ -14,10 +14,12 @@ MADE_FROM = {"people": "identity", "credits": "attribution"}
 _log = logging.getLogger(__name__)
 
 
-async def progress(followers: Mapping[str, MaintenanceServiceAsyncStub]) -> dict[str, pb.GetProgressResponse]:
+async def progress(
+    followers: "Mapping[str, maintenance_service_pb2_grpc.MaintenanceServiceAsyncStub]",
+) -> dict[str, pb.GetProgressResponse]:
     """How far each service is; one that does not answer is absent."""
 
-    async def ask(stub: MaintenanceServiceAsyncStub) -> pb.GetProgressResponse | None:
+    async def ask(stub: "maintenance_service_pb2_grpc.MaintenanceServiceAsyncStub") -> pb.GetProgressResponse | None:
         try:
             return await stub.GetProgress(pb.GetProgressRequest())
         except grpc.aio.AioRpcError as error:

@@ -4,8 +4,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
-from touchstone.identity.v1 import people_pb2, people_service_pb2
-from touchstone.identity.v1.people_service_pb2_grpc import PeopleServiceAsyncStub
+from touchstone.identity.v1 import people_pb2, people_service_pb2, people_service_pb2_grpc
 from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.channels import about
@@ -35,7 +34,7 @@ class Place(NamedTuple):
 
 
 async def plan(
-    engine: AsyncEngine, people: PeopleServiceAsyncStub, place: Place, asked: Sequence[Asked]
+    engine: AsyncEngine, people: "people_service_pb2_grpc.PeopleServiceAsyncStub", place: Place, asked: Sequence[Asked]
 ) -> dict[Identifier, tuple[int, ...]]:
     """Which requests (indexes) each identifier is erased for.
 
@@ -99,7 +98,7 @@ def read_entries(page: Sequence[PageEntry]) -> Iterator[tuple[int, event_pb2.Log
 
 
 async def _persons(
-    people: PeopleServiceAsyncStub, place: Place, identifiers: Collection[Identifier]
+    people: "people_service_pb2_grpc.PeopleServiceAsyncStub", place: Place, identifiers: Collection[Identifier]
 ) -> Mapping[Identifier, int]:
     """The person of each of the identifiers, and of all others by which these persons are known; 0 for nobody."""
     persons: dict[Identifier, int] = {}

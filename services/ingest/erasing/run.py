@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from touchstone.identity.v1.people_service_pb2_grpc import PeopleServiceAsyncStub
-from touchstone.mesh.v1.maintenance_service_pb2_grpc import MaintenanceServiceAsyncStub
+from touchstone.identity.v1 import people_service_pb2_grpc
+from touchstone.mesh.v1 import maintenance_service_pb2_grpc
 
 from services.chassis import log
 from services.chassis.database import is_transient
@@ -40,8 +40,8 @@ class Eraser:
         self,
         engine: AsyncEngine,
         vault: Vault,
-        people: PeopleServiceAsyncStub,
-        followers: Mapping[str, MaintenanceServiceAsyncStub],
+        people: "people_service_pb2_grpc.PeopleServiceAsyncStub",
+        followers: "Mapping[str, maintenance_service_pb2_grpc.MaintenanceServiceAsyncStub]",
         *,
         gather: timedelta = _GATHER,
     ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
-from touchstone.identity.v1.people_service_pb2_grpc import PeopleServiceAsyncStub
+from touchstone.identity.v1 import people_service_pb2_grpc
 from touchstone.ingest.v1 import privacy_service_pb2 as pb
 from touchstone.ingest.v1 import privacy_service_pb2_grpc as pb_grpc
 
@@ -34,7 +34,7 @@ class PrivacyServicer(pb_grpc.PrivacyServiceServicer):
         engine: AsyncEngine,
         vault: Vault,
         directory: TenantDirectory,
-        people: PeopleServiceAsyncStub,
+        people: "people_service_pb2_grpc.PeopleServiceAsyncStub",
         asked: Callable[[], None],
     ) -> None:
         self._engine = engine
