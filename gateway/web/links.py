@@ -1,5 +1,6 @@
 """`GET /l/{token}`: leads whoever follows a tracked link to the shop, and remembers who it was."""
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -23,8 +24,9 @@ PATH: Final = "/l/{token}"
 _KNOWN_FOR: Final = 10.0
 _KNOWN_WHILE_AWAY: Final = 600.0
 _MOST_KNOWN: Final = 20_000
-_STORING: Final = 0.5
-"""Seconds that a click may keep somebody waiting."""
+_ASKING_AGAIN: Final = 0.4
+_STORING: Final = 0.4
+"""Seconds that somebody is kept waiting for identity, where the link is known, and for the log: together not one."""
 
 _NANOS: Final = 1_000_000_000
 _TOKEN: Final = re.compile(r"[a-z0-9]{1,64}")
@@ -78,15 +80,22 @@ class Links:
         asked_at = self.clock()
         if known is not None and asked_at - known.asked_at < _KNOWN_FOR:
             return known
+        if known is not None and asked_at - known.asked_at >= _KNOWN_WHILE_AWAY:
+            known = None
         try:
-            told = await self.resolve(link_id)
+            async with asyncio.timeout(None if known is None else _ASKING_AGAIN):
+                told = await self.resolve(link_id)
         except grpc.aio.AioRpcError as error:
             if error.code() in _NO_LINK:
                 self._known.pop(link_id, None)
                 raise NoLinkError from error
-            if known is not None and asked_at - known.asked_at < _KNOWN_WHILE_AWAY:
-                return known
-            raise
+            if known is None:
+                raise
+            return known
+        except TimeoutError:
+            if known is None:
+                raise
+            return known
         expire_nanos = told.expire_time.seconds * _NANOS + told.expire_time.nanos
         found = KnownLink(link_id, told.tenant_id, told.conversation_id, told.destination, expire_nanos, asked_at)
         self._known.pop(link_id, None)
