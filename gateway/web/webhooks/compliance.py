@@ -4,7 +4,7 @@ from typing import Any, Final, TypeAlias
 
 from touchstone.ingest.v1.privacy_pb2 import PrivacyDemand
 
-from gateway.web.webhooks.fields import UnusableError, claim, optional_identifier, parse_object, part
+from gateway.web.webhooks.fields import UnusableError, claim, optional_identifier, parse_object, part, within
 from gateway.web.webhooks.translation import content_hash
 
 DemandFields: TypeAlias = dict[str, Any]
@@ -34,15 +34,13 @@ def demands(topic: str, body: bytes) -> list[DemandFields]:
         return [demand]
     if _ORDERS[topic] not in told or "customer" not in told:
         raise UnusableError("TOPIC_MISMATCH")
-    return [{**demand, "identifiers": _identifiers(part(told, "customer")), "order_ids": _order_ids(told, topic)}]
-
-
-def _identifiers(customer: dict[str, Any]) -> dict[str, str]:
-    return {
-        "customer_id": optional_identifier(customer, "id", "customer."),
+    customer = part(told, "customer")
+    identifiers = {
+        "customer_id": within(told, "customer", optional_identifier, "id"),
         "email": claim(customer.get("email")),
         "phone": claim(customer.get("phone")),
     }
+    return [{**demand, "identifiers": identifiers, "order_ids": _order_ids(told, topic)}]
 
 
 def _order_ids(told: dict[str, Any], topic: str) -> list[str]:
@@ -51,5 +49,5 @@ def _order_ids(told: dict[str, Any], topic: str) -> list[str]:
         return []
     if type(listed) is not list:
         raise UnusableError("INVALID_FIELD", _ORDERS[topic])
-    ids = (optional_identifier({"id": one}, "id", f"{_ORDERS[topic]}[{i}].") for i, one in enumerate(listed))
+    ids = (optional_identifier({_ORDERS[topic]: one}, _ORDERS[topic]) for one in listed)
     return [order_id for order_id in ids if order_id]
