@@ -1,8 +1,12 @@
 """Who is taken for a program, and who is not."""
 
-import pytest
+import re
 
-from services.kernel.crawlers import is_crawler
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.kernel.crawlers import _CRAWLER, is_crawler
 
 CHROME = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile"
 PROGRAMS = (
@@ -28,6 +32,9 @@ PROGRAMS = (
     "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
     "Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)",
     "Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/131.0.0.0",
+    "Mozilla/5.0 (compatible; YandexRenderResourcesBot/1.0)",
+    "Pinterest/0.2 (+https://www.pinterest.com/bot.html)",
+    "Google" * 1_500 + "bot",
 )
 PEOPLE = (
     "",
@@ -41,6 +48,8 @@ PEOPLE = (
     "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 [LinkedInApp]/9.29.8735",
     "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 Twitter for iPhone/10.40",
     "Mozilla/5.0 (Linux; Android 9; Cubot X19) Chrome/100",
+    "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 [Pinterest/iOS]",
+    "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 Safari/605.1.15 Robotics/1.0",
     "curl/8.5.0",
 )
 
@@ -54,3 +63,11 @@ def test_programs_say_that_they_are(user_agent: str) -> None:
 @pytest.mark.parametrize("user_agent", PEOPLE)
 def test_people_are_never_taken_for_one(user_agent: str) -> None:
     assert not is_crawler(user_agent)
+
+
+@given(st.from_regex(_CRAWLER))
+def test_the_quick_look_hides_no_program(user_agent: str) -> None:
+    # Lower-casing may change what stands around a name that is not ASCII.
+    assert is_crawler(user_agent) == (re.search(_CRAWLER, user_agent.lower()) is not None)
+    if user_agent.isascii() and user_agent == user_agent.lower():
+        assert is_crawler(user_agent)
