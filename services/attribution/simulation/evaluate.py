@@ -88,6 +88,8 @@ def evaluate(cases: Cases, model: Model, counted: Flags) -> Outcome:
             chosen = chosen[grouped.start + grouped.size - 1]
         case Rule.DATA_DRIVEN:
             chosen = chosen[_weighed(cases, model, chosen, grouped)]
+        case Rule.TIME_DECAY if model.half_life > 0:
+            chosen = chosen[cases.pairs.age[chosen] < _weightless(model)]
     order = pairs.order[chosen].astype(np.int64)
     return Outcome(
         tier=tier,
@@ -125,6 +127,19 @@ def _weighed(cases: Cases, model: Model, chosen: Numbers, grouped: splits.Groups
         return np.zeros(0, np.bool_)
     weighs = _channel_weights(cases, model, chosen) > 0
     return weighs | ~np.logical_or.reduceat(weighs, grouped.start)[grouped.of_row]
+
+
+def _weightless(model: Model) -> int:
+    """The age from which on a touch has decayed to nothing; one more than the window where none in it has."""
+    light, heavy = model.window + 1, -1
+    while light - heavy > 1:
+        middle = (light + heavy) // 2
+        touch = _touch(-middle, Channel.CHAT, Action.MESSAGE, Answer.UNSPECIFIED)
+        if any(models.weights(model, [touch], 0)):
+            heavy = middle
+        else:
+            light = middle
+    return light
 
 
 def _parts(cases: Cases, model: Model, chosen: Numbers, grouped: splits.Groups) -> dict[str, Numbers]:

@@ -121,7 +121,7 @@ def order_row(told: Sequence[Told], sale: Snapshot) -> Row | None:
 def identifier_row(identifier: Identifier, person_id: int | None, *, hub: bool) -> Row:
     """What is known of an identifier as `store.blocks.IDENTIFIERS` keeps it."""
     marks = (HUB_BIT if hub else 0) | (0 if person_id is None else PERSON_BIT)
-    return Row(0, (identifier_number(identifier), int(identifier.kind), marks, person_id or 0))
+    return Row(0, (identifier_number(identifier), int(identifier.kind), marks, person_id or 1))
 
 
 def currency_number(code: str) -> int:
