@@ -27,7 +27,7 @@ class Notice(IntEnum):
 
 
 class Line(NamedTuple):
-    """A product in an order. `net_micros` is after discount and without tax; `sku` is empty when none was told."""
+    """A product in an order. `net_micros` is after discount and without tax; names that weren't told are empty."""
 
     line_id: str
     product_id: str
@@ -35,14 +35,24 @@ class Line(NamedTuple):
     quantity: int
     net_micros: int
     tax_micros: int
+    variant_id: str = ""
+
+
+class Product(NamedTuple):
+    """What a line is called, each by the newest state that says so: shops forget the names of deleted products."""
+
+    product_id: str = ""
+    variant_id: str = ""
+    sku: str = ""
 
 
 class RefundLine(NamedTuple):
-    """The part of a refund that concerns one line, without tax."""
+    """The part of a refund that concerns one line; `net_micros` is without tax, `tax_micros` the tax on it."""
 
     line_id: str
     quantity: int
     net_micros: int
+    tax_micros: int = 0
 
 
 class Refund(NamedTuple):
@@ -101,6 +111,9 @@ class Told(NamedTuple):
     raw: bytes
 
 
+REFUNDED = "refunded"
+"""The status by which every platform says that all of an order was given back."""
+
 NO_VERSION = Version(0, 0, 0, False, b"")
 """The version of a notice that carries nothing but itself: it holds whenever it was told."""
 
@@ -125,8 +138,8 @@ def fold(*known: Iterable[Told]) -> tuple[Told, ...]:
     """Everything told that can still matter, each once, in one canonical sequence.
 
     Commutative, associative and idempotent: what is left out can never matter again, whatever is told later. Kept are
-    the newest state, older states that alone name a line's SKU or alone show that the order left the bin, refunds
-    announced after the newest state, and each plain notice.
+    the newest state, older states that alone name a line's product or alone show that the order left the bin, the
+    first state to list each refund without a time, refunds announced after the newest state, and each plain notice.
     """
     told = {
         (one.notice, one.version): one
@@ -147,19 +160,34 @@ def fold(*known: Iterable[Told]) -> tuple[Told, ...]:
 
 
 def _states_that_matter(newest_first: Sequence[Told], *, restored: bool) -> list[Told]:
-    named: set[str] = set()
+    first_to_list = {told.version for told in _first_to_list(newest_first).values()}
+    named: set[tuple[str, str]] = set()
     kept: list[Told] = []
     for one in newest_first:
         state = one.state
         if state is None:
             continue
-        names = {line.line_id for line in state.lines if line.sku} - named
+        names = {(line.line_id, name) for line in state.lines for name in _names_told(line)} - named
         shows_restored = state.formerly_trashed and not restored
-        if not kept or names or shows_restored:
+        if not kept or names or shows_restored or one.version in first_to_list:
             kept.append(one)
         named |= names
         restored = restored or state.formerly_trashed
     return kept
+
+
+def _names_told(line: Line) -> list[str]:
+    return [name for name in Product._fields if getattr(line, name)]
+
+
+def _first_to_list(newest_first: Iterable[Told]) -> dict[str, Told]:
+    """The oldest state that lists each refund without a time, by its id; by "" the oldest whose status is refunded."""
+    return {refund_id: one for one in newest_first if one.state is not None for refund_id in _untimed(one.state)}
+
+
+def _untimed(state: State) -> list[str]:
+    listed = [refund.refund_id for refund in state.refunds if refund.refund_time is None]
+    return [*listed, ""] if state.status == REFUNDED else listed
 
 
 def _refunds_that_matter(newest_first: Sequence[Told], states: Sequence[Told]) -> list[Told]:
@@ -175,35 +203,59 @@ def _refunds_that_matter(newest_first: Sequence[Told], states: Sequence[Told]) -
 
 
 class KnownOrder(NamedTuple):
-    """An order as it follows from everything that was told of it."""
+    """An order as it follows from everything that was told of it.
+
+    `products` are the lines' names by the lines' ids. `refunded_since` is when it was first told to be refunded as a
+    whole; None while it isn't.
+    """
 
     state: State
     refunds: tuple[Refund, ...]
-    skus: dict[str, str]
+    products: dict[str, Product]
     trashed: bool
     deleted: bool
+    refunded_since: int | None
 
 
 def known_order(told: Sequence[Told]) -> KnownOrder | None:
     """The order behind a folded sequence; None while only notices were told.
 
     WooCommerce's bin: TRASHED holds also when it came before the order, unless RESTORED or a state that was in the
-    bin was told. `skus` names each line by the newest state that names it. A refund announced after the newest state
-    is added to that state's own list, unless it stands there.
+    bin was told. `products` names each line by the newest state that names it. A refund announced after the newest
+    state is added to that state's own list, unless it stands there. A refund whose time the shop doesn't tell was
+    made when it was first listed.
     """
-    states = [one.state for one in told if one.state is not None]
+    with_states = [one for one in told if one.state is not None]
+    states = [one.state for one in with_states if one.state is not None]
     if not states:
         return None
     newest = states[0]
     notices = {one.notice for one in told}
     restored = Notice.RESTORED in notices or any(state.formerly_trashed for state in states)
+    since = {refund_id: one.version.update_time for refund_id, one in _first_to_list(with_states).items()}
+    timed = tuple(
+        refund._replace(refund_time=since[refund.refund_id]) if refund.refund_time is None else refund
+        for refund in newest.refunds
+    )
     return KnownOrder(
         state=newest,
-        refunds=_with_announced(newest.refunds, told),
-        skus={line.line_id: line.sku for state in reversed(states) for line in state.lines if line.sku},
+        refunds=_with_announced(timed, told),
+        products=_products(states),
         trashed=newest.status == "trash" or (Notice.TRASHED in notices and not restored),
         deleted=Notice.DELETED in notices,
+        refunded_since=since[""] if newest.status == REFUNDED else None,
     )
+
+
+def _products(newest_first: Sequence[State]) -> dict[str, Product]:
+    products: dict[str, Product] = {}
+    for state in reversed(newest_first):
+        for line in state.lines:
+            known = products.get(line.line_id, Product())
+            products[line.line_id] = Product(
+                line.product_id or known.product_id, line.variant_id or known.variant_id, line.sku or known.sku
+            )
+    return products
 
 
 def _with_announced(listed: tuple[Refund, ...], told: Sequence[Told]) -> tuple[Refund, ...]:
