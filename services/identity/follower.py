@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
-from services.identity import wire
 from services.identity.domain import step
 from services.identity.domain.facts import Facts
 from services.identity.domain.nodes import Members, Node, Pair
 from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
 from services.identity.store import decisions, identifiers, links, observations, rules
+from services.identity.wire import facts as wire
 
 
 async def apply(

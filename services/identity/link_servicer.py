@@ -20,10 +20,10 @@ from touchstone.ingest.v1 import (
 
 from services.chassis.callers import ORIGIN_METADATA, seconds_left, tenant_id
 from services.chassis.channels import about
-from services.identity import wire
 from services.identity.domain import links as rules
 from services.identity.domain.links import TrackedLink
 from services.identity.store import links
+from services.identity.wire import links as wire
 from services.kernel.failures import FailedPreconditionError, NotFoundError, TooLateError
 
 Context = grpc.aio.ServicerContext[Any, Any]

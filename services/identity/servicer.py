@@ -1,25 +1,34 @@
-"""Answers who is behind an identifier."""
+"""Answers who is behind an identifier, and takes people's judgement of who is not."""
 
+import asyncio
+import secrets
+import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, Final
 
 import grpc
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
+from touchstone.identity.v1 import people_pb2, people_service_pb2_grpc
 from touchstone.identity.v1 import people_service_pb2 as pb
-from touchstone.identity.v1 import people_service_pb2_grpc
 from touchstone.ingest.v1 import event_service_pb2, event_service_pb2_grpc
 
-from services.chassis.callers import tenant_id
+from services.chassis import telemetry
+from services.chassis.callers import seconds_left, tenant_id
 from services.chassis.channels import about
 from services.chassis.follow import applied
-from services.identity import wire
-from services.identity.domain.description import Description, describe
-from services.identity.domain.nodes import Node
-from services.identity.domain.step import Standing
-from services.identity.store import decisions, identifiers, members, observations
-from services.kernel.failures import InvalidArgumentError, NotFoundError
+from services.identity.domain.nodes import Pair, pair_of
+from services.identity.domain.rules import Decision
+from services.identity.store import decisions, identifiers, members, persons
+from services.identity.wire import people as wire
+from services.kernel.failures import NotFoundError, TooLateError
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+PATIENCE: Final = 8.0
+"""Seconds for which a decision is waited for."""
+
+_LOOKS: Final = (0.005, 0.01, 0.02, 0.05)
+"""Seconds between looks whether a decision is there, the last of them again and again."""
 
 
 class PeopleServicer(people_service_pb2_grpc.PeopleServiceServicer):
@@ -31,25 +40,46 @@ class PeopleServicer(people_service_pb2_grpc.PeopleServiceServicer):
         self._serving = serving
         self._events = events
 
-    async def LookupPerson(self, request: pb.LookupPersonRequest, context: Context) -> pb.LookupPersonResponse:
+    async def LookupPerson(
+        self,
+        request: pb.LookupPersonRequest,
+        context: Context,
+    ) -> pb.LookupPersonResponse:
         """Describes the person of one identifier, with everything that says so."""
         tenant = tenant_id()
-        wire.check_names_one(request)
-        if request.email or request.phone:
-            request = await self._hashed(tenant, request)
+        asked = await self._hashed(tenant, wire.named(request))
         # All that is read is of one moment: a step may be committed meanwhile.
-        at_one_moment = self._serving().execution_options(isolation_level="REPEATABLE READ")
-        async with at_one_moment.connect() as connection:
-            description, standings = await _read(connection, tenant, wire.named_node(request))
-        return pb.LookupPersonResponse(person=wire.person(description, standings))
+        async with self._at_one_moment().connect() as connection:
+            known = (await identifiers.read(connection, {tenant: [asked.node]})).get(tenant)
+            if known is None:
+                raise NotFoundError("PERSON_NOT_FOUND", f"Nobody is known by this {asked.field}.")
+            description = await persons.describe(connection, tenant, asked.node, known[asked.node])
+        return pb.LookupPersonResponse(person=wire.person(description))
+
+    async def UnlinkIdentifiers(
+        self,
+        request: pb.UnlinkIdentifiersRequest,
+        context: Context,
+    ) -> pb.UnlinkIdentifiersResponse:
+        """Decides that two identifiers are not one person's; answers once this service's people are so."""
+        return pb.UnlinkIdentifiersResponse(link=await self._decided(request.left, request.right, linked=False))
+
+    async def RelinkIdentifiers(
+        self,
+        request: pb.RelinkIdentifiersRequest,
+        context: Context,
+    ) -> pb.RelinkIdentifiersResponse:
+        """Decides that two identifiers are one person's; answers once this service's people are so."""
+        return pb.RelinkIdentifiersResponse(link=await self._decided(request.left, request.right, linked=True))
 
     async def ListMembers(
-        self, request: pb.ListMembersRequest, context: Context
+        self,
+        request: pb.ListMembersRequest,
+        context: Context,
     ) -> AsyncIterator[pb.ListMembersResponse]:
         """Streams all identifiers of the persons behind those asked for, as the event log's follower knows them."""
         asked = wire.asked_nodes(request)
-        at_one_moment = self._serving().execution_options(isolation_level="REPEATABLE READ")
-        async with at_one_moment.connect() as connection:
+        async with self._at_one_moment().connect() as connection:
             events = (await applied(connection, request.partition)).get("events")
             position = events.position if events else 0
             async for part in members.read(connection, request.tenant_id, asked):
@@ -59,26 +89,53 @@ class PeopleServicer(people_service_pb2_grpc.PeopleServiceServicer):
                 yield wire.members(known, position)
         yield wire.members([(node, value, 0) for node, value in asked.items()], position)
 
-    async def _hashed(self, tenant: str, request: pb.LookupPersonRequest) -> pb.LookupPersonRequest:
-        """The request with its address as it stands in the log."""
-        asked = event_service_pb2.HashAddressesRequest(tenant_id=tenant, identifiers=wire.addresses(request))
+    def _at_one_moment(self) -> AsyncEngine:
+        return self._serving().execution_options(isolation_level="REPEATABLE READ")
+
+    async def _hashed(self, tenant: str, told: wire.Named) -> wire.Named:
+        """The identifier as it stands in the log."""
+        address = wire.address_to_hash(told)
+        if address is None:
+            return told
+        asked = event_service_pb2.HashAddressesRequest(tenant_id=tenant, identifiers=address)
         answer = await self._events.HashAddresses(asked, metadata=about(tenant))
-        hashed = pb.LookupPersonRequest(email=answer.identifiers.email, phone=answer.identifiers.phone)
-        if not hashed.email and not hashed.phone:
-            raise InvalidArgumentError.of("email" if request.email else "phone", "is no valid address")
-        return hashed
+        return wire.hashed(told, answer.identifiers)
 
+    async def _decided(self, left: pb.NamedIdentifier, right: pb.NamedIdentifier, *, linked: bool) -> people_pb2.Link:
+        """Tells the event log of a decision, and answers the pair as it stands once that was followed."""
+        tenant = tenant_id()
+        one, other = wire.named(left, "left"), wire.named(right, "right")
+        wire.check_pair(one, other)
+        one, other = await asyncio.gather(self._hashed(tenant, one), self._hashed(tenant, other))
+        wire.check_pair(one, other)
+        decision = Decision(time.time_ns(), f"decision-{secrets.token_hex(16)}", linked)
+        delivery = wire.decision_event(
+            tenant, one, other, decision=decision, trace_parent=telemetry.current_trace_parent()
+        )
+        await self._append(delivery)
+        return wire.decided_link(one, other, await self._followed(tenant, pair_of(one.node, other.node), decision))
 
-async def _read(connection: AsyncConnection, tenant: str, node: Node) -> tuple[Description, dict[Node, Standing]]:
-    """The person of an identifier, and all identifiers that the description names."""
-    standings = (await identifiers.read(connection, {tenant: [node]})).get(tenant)
-    if standings is None:
-        raise NotFoundError("PERSON_NOT_FOUND", "Nobody is known by this identifier.")
-    standing = standings[node]
-    # A hub's observations are those of everybody who came by.
-    regions = () if standing.hub else (standing.region,)
-    observed = (await observations.read(connection, {tenant: regions})).get(tenant, {}).get(standing.region, set())
-    mentioned = {node, *(member for members in observed for member in members)}
-    standings = (await identifiers.read(connection, {tenant: mentioned}))[tenant]
-    decided = (await decisions.read(connection, {tenant: mentioned})).get(tenant, {})
-    return describe(node, standings, observed, decided), standings
+    async def _append(self, delivery: event_service_pb2.Delivery) -> None:
+        asked = event_service_pb2.AppendDeliveriesRequest(deliveries=[delivery])
+        answer = await self._events.AppendDeliveries(asked)
+        for result in answer.results:
+            for event in result.events:
+                if event.status == event_service_pb2.EventResult.REJECTED:
+                    raise RuntimeError(f"ingest refused a decision of ours: {event.reason}")
+
+    async def _followed(self, tenant: str, pair: Pair, decision: Decision) -> Decision:
+        """Waits until this service's own state has the decision or a greater one; answers the one that holds.
+
+        Raises TooLateError where it lags too far behind: the decision stands, but who asks can't be told since when.
+        """
+        left = seconds_left()
+        give_up = time.monotonic() + (PATIENCE if left is None else min(PATIENCE, left - 0.5))
+        looks = iter(_LOOKS)
+        while True:
+            async with self._serving().connect() as connection:
+                stored = (await decisions.read(connection, {tenant: pair[:1]})).get(tenant, {}).get(pair)
+            if stored is not None and stored >= decision:
+                return stored
+            if time.monotonic() > give_up:
+                raise TooLateError("DECISION_NOT_FOLLOWED", "It is decided; the people will follow in a moment.")
+            await asyncio.sleep(next(looks, _LOOKS[-1]))

@@ -17,10 +17,11 @@ from touchstone.type.v1 import identifier_pb2
 from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
-from services.identity import follower, wire
+from services.identity import follower
 from services.identity.domain.nodes import Node, node_of
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Rules, unlinked_pairs
+from services.identity.wire import facts as wire
 from services.kernel.identifiers import Kind
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"

@@ -9,10 +9,10 @@ from touchstone.identity.v1 import people_pb2
 from touchstone.ingest.v1 import event_pb2, model_pb2
 
 from services.chassis.follow import Entry
-from services.identity import wire
 from services.identity.domain.nodes import kind_of
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Rules
+from services.identity.wire import facts as wire
 from tests.attribution import journeys, offsite
 from tests.attribution.offsite import Journey
 from tests.attribution.oracle import decisions

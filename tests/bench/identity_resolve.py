@@ -1,0 +1,217 @@
+"""Observations that identity takes in a second with ten million identifiers known, beside the same with none."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from hashlib import md5, sha256
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import psycopg
+from psycopg import sql
+from sqlalchemy.ext.asyncio import AsyncEngine
+from touchstone.ingest.v1 import event_pb2, interaction_pb2, order_pb2
+from touchstone.mesh.v1 import log_pb2
+
+from deploy.local import engines
+from services.chassis.database import close_database, open_database
+from services.chassis.follow import Follower, Subscription
+from services.chassis.groups import MOST_ENTRIES
+from services.chassis.migrations import migrate
+from services.identity import follower
+from services.identity.domain.nodes import node_of
+from services.kernel.identifiers import Kind
+from tests.bench.figures import Figure
+from tests.mesh.running import RunningSystem
+
+PEOPLE = 2_000_000
+KINDS = (Kind.SESSION, Kind.VISITOR, Kind.EMAIL, Kind.CUSTOMER, Kind.CONVERSATION)
+"""What each of them is known by: five times as many identifiers."""
+
+COMING_BACK = 100_000
+VISITS = 16_000
+ROUNDS = 3
+WANTED_RATIO = 0.8
+TENANT = "acme"
+SCHEMA = "identity"
+
+_SEED_TABLE = "CREATE TEMPORARY TABLE somebody (number bigint, {columns})"
+_SEED_OTHERS = "INSERT INTO somebody SELECT number, {nodes} FROM generate_series({first}, {last}) number"
+_NODE = "(hashtextextended(number::text, {kind}) >> 4 & ((1::bigint << 60) - 1)) << 3 | {kind}"
+
+# Who was seen together lies together, as it does when it is told; people in no order.
+_SEED_IDENTIFIERS = """
+    INSERT INTO identifier (tenant_id, node, value, region, person, published, hub, emails)
+    SELECT '{tenant}', node, value, person, person, true, false, CASE WHEN limited THEN ARRAY[email] ELSE '{{}}' END
+    FROM (SELECT *, least(session, visitor, email, customer, conversation) AS person
+          FROM somebody ORDER BY hashint8(number)) AS one
+    CROSS JOIN LATERAL (VALUES
+        (session, md5('1-' || number), false),
+        (visitor, md5('2-' || number), true),
+        (email, encode(sha256(('3-' || number)::bytea), 'hex'), false),
+        (customer, number::text, true),
+        (conversation, md5('6-' || number), false)) AS known (node, value, limited)"""
+
+_SEED_OBSERVATIONS = """
+    INSERT INTO observation (tenant_id, region, members)
+    SELECT '{tenant}', least(session, visitor, email, customer, conversation),
+           ARRAY(SELECT node FROM unnest(seen) AS node WHERE node IS NOT NULL ORDER BY node)
+    FROM (SELECT * FROM somebody ORDER BY hashint8(number)) AS one
+    CROSS JOIN LATERAL (VALUES
+        (ARRAY[session, visitor, conversation]), (ARRAY[session, visitor, email, customer])) AS told (seen)"""
+
+# Filled as they would be after growing by values in no order, not as full as an index that was just built.
+_KEYS = {
+    "identifier": "PRIMARY KEY (tenant_id, node) WITH (fillfactor = 70)",
+    "observation": "PRIMARY KEY (tenant_id, region, members) WITH (fillfactor = 70)",
+}
+
+
+def identity_resolve(running: RunningSystem) -> Figure:
+    """The same visits told to both databases in turn, each time by new people and by some whom the large one knows."""
+    server = running.state()["database_url"].rpartition("/")[0]
+    large = _database(server)
+    try:
+        seconds = _seed(large)
+        runs = asyncio.run(_measure(server, large))
+    finally:
+        _drop(large)
+    value, beside = (median(run["observations/s"] for run in runs if run["side"] == side) for side in ("known", "new"))
+    return Figure(
+        value=value,
+        unit="observations/s",
+        reference=beside,
+        ratio=value / beside,
+        target=f"{WANTED_RATIO} of the rate on an empty database, with {PEOPLE * len(KINDS):,} identifiers known",
+        met=value / beside >= WANTED_RATIO,
+        runs=[{"seeding s": seconds}, *runs],
+    )
+
+
+def _database(server: str) -> str:
+    url = f"{server}/identity_{uuid4().hex}"
+    engines.create_database(url)
+    asyncio.run(migrate(url, schema=SCHEMA, scripts=Path(follower.__file__).parent / "migrations"))
+    return url
+
+
+def _drop(url: str) -> None:
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
+        name = sql.Identifier(url.rpartition("/")[2])
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def value_of(kind: Kind, number: int) -> str:
+    """What the person of that number is known by, as it stands in the log."""
+    if kind is Kind.CUSTOMER:
+        return str(number)
+    if kind is Kind.EMAIL:
+        return sha256(f"3-{number}".encode()).hexdigest()
+    return md5(f"{kind.value}-{number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def _seed(url: str) -> float:
+    """Makes the people: those who come back by their real nodes, the others by numbers as random."""
+    began = time.monotonic()
+    names = [kind.name.lower() for kind in KINDS]
+    nodes = ", ".join(_NODE.format(kind=kind.value) for kind in KINDS)
+    with psycopg.connect(url, options=f"-c search_path={SCHEMA} -c maintenance_work_mem=512MB") as connection:
+        for table in _KEYS:
+            connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey")
+        connection.execute(_SEED_TABLE.format(columns=", ".join(f"{name} bigint" for name in names)))
+        with connection.cursor().copy("COPY somebody FROM STDIN") as copy:
+            for number in range(COMING_BACK):
+                copy.write_row([number, *(node_of(kind, value_of(kind, number)) for kind in KINDS)])
+        connection.execute(_SEED_OTHERS.format(nodes=nodes, first=COMING_BACK, last=PEOPLE - 1))
+        connection.execute(_SEED_IDENTIFIERS.format(tenant=TENANT))
+        connection.execute(_SEED_OBSERVATIONS.format(tenant=TENANT))
+        for table, key in _KEYS.items():
+            connection.execute(f"ALTER TABLE {table} ADD {key}")
+    with psycopg.connect(url, options=f"-c search_path={SCHEMA}", autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    return time.monotonic() - began
+
+
+async def _measure(server: str, large: str) -> list[dict[str, Any]]:
+    runs = []
+    for number in range(ROUNDS):
+        told = list(_batches(Random(number), first=PEOPLE + number * VISITS))
+        empty = await asyncio.to_thread(_database, server)
+        try:
+            for side, url in (("new", empty), ("known", large)):
+                runs.append({"side": side, **await _run(url, told)})
+        finally:
+            await asyncio.to_thread(_drop, empty)
+    return runs
+
+
+async def _run(url: str, told: list[log_pb2.LogBatch]) -> dict[str, Any]:
+    """Applies all as the service does. The first group, not counted, opens the connection and makes the plans."""
+    async with _following(url) as following:
+        await following(told[0])
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+        wall, work = time.monotonic(), time.process_time()
+        for batch in told[1:]:
+            await following(batch)
+        seconds = time.monotonic() - wall
+    count = sum(len(batch.entries) for batch in told[1:])
+    return {"observations/s": count / seconds, "µs of Python each": (time.process_time() - work) / count * 1e6}
+
+
+@asynccontextmanager
+async def _following(url: str) -> Any:
+    """Answers what applies a batch of the event log, after those applied before."""
+    engine: AsyncEngine = open_database(url, schema=SCHEMA)
+    channel = grpc.aio.insecure_channel("127.0.0.1:1")
+    subscription = Subscription(
+        log="events", channel=channel, method="", message_type=event_pb2.LoggedEvent, apply=follower.apply
+    )
+    following = Follower(engine=engine, subscriptions=[subscription], on_published=lambda *_: None)
+    async with engine.connect() as connection:
+        row = await connection.exec_driver_sql("SELECT coalesce(max(position), 0) FROM checkpoint")
+        position = int(row.scalar_one())
+
+    async def apply(batch: log_pb2.LogBatch) -> None:
+        nonlocal position
+        placed = log_pb2.LogBatch(log_id="bench", entries=batch.entries, after_position=position)
+        position = placed.through_position = position + len(batch.entries)
+        await following._apply(subscription, placed)
+
+    try:
+        yield apply
+    finally:
+        await channel.close()
+        await close_database(engine)
+
+
+def _batches(random: Random, first: int) -> Iterator[log_pb2.LogBatch]:
+    """Groups of entries, as large as those of who is behind."""
+    entries = [entry for number in range(first, first + VISITS) for entry in _visit(random, number)]
+    for start in range(0, len(entries), MOST_ENTRIES):
+        yield log_pb2.LogBatch(entries=entries[start : start + MOST_ENTRIES])
+
+
+def _visit(random: Random, number: int) -> Iterator[bytes]:
+    """A visit with two messages, every other one with an order; every other one by somebody who was here before."""
+    who = random.randrange(COMING_BACK) if random.random() < 0.5 else number
+    value = partial(value_of, number=who)
+    session = value_of(Kind.SESSION, number)
+    person = event_pb2.Identifiers(session_id=session, visitor_id=value(Kind.VISITOR))
+    conversation = value_of(Kind.CONVERSATION, number)
+    chat = event_pb2.Event(identifiers=person, interaction=interaction_pb2.Interaction(conversation_id=conversation))
+    yield _logged(chat)
+    yield _logged(chat)
+    if number % 2:
+        person.email, person.customer_id = value(Kind.EMAIL), value(Kind.CUSTOMER)
+        yield _logged(event_pb2.Event(identifiers=person, order=order_pb2.Order(order_id=str(number))))
+
+
+def _logged(event: event_pb2.Event) -> bytes:
+    return event_pb2.LoggedEvent(tenant_id=TENANT, source="shop", event=event).SerializeToString()
