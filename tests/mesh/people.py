@@ -1,13 +1,15 @@
 """People of a shop under names that nobody else has, and the search for whatever is left of them."""
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import numpy
 import psycopg
 import redis
+from numpy.typing import NDArray
 from touchstone.ingest.v1 import event_pb2, event_service_pb2
 from touchstone.ingest.v1.event_service_pb2_grpc import EventServiceStub
 
@@ -131,12 +133,39 @@ def left_of(shop: Shop, people: Sequence[Person]) -> set[str]:
     # The hashes' own bytes, too, as well as the letters that they are written in.
     digests = {base64.urlsafe_b64decode(value + "="): value for value in hashed}
     sought = {value.encode(): value for value in (*raw_values(people), *hashed)} | digests
-    forms = {form: value for content, value in sought.items() for form in _forms(content)}
+    search = Search({form: value for content, value in sought.items() for form in _forms(content)})
     state = shop.running.state()
     seen: set[str] = set()
     for content in (*_postgres(state["database_url"]), *_valkey(state["redis_url"])):
-        seen |= {value for form, value in forms.items() if form in content}
+        seen |= search.found(content)
     return seen
+
+
+class Search:
+    """Finds any of very many values in bytes, in one pass: by their first eight bytes, as numbers."""
+
+    def __init__(self, forms: Mapping[bytes, str]) -> None:
+        self._forms: dict[bytes, list[tuple[bytes, str]]] = {}
+        for form, value in forms.items():
+            self._forms.setdefault(form[:8], []).append((form, value))
+        self._is_head = numpy.zeros(1 << 24, dtype=bool)
+        self._is_head[_slots(numpy.frombuffer(b"".join(self._forms), "<u8"))] = True
+
+    def found(self, content: bytes) -> set[str]:
+        """Those of the values of which a form stands in the content."""
+        seen = set()
+        for offset in range(min(8, max(len(content) - 7, 0))):
+            numbers = numpy.frombuffer(content, "<u8", count=(len(content) - offset) // 8, offset=offset)
+            for index in numpy.flatnonzero(self._is_head[_slots(numbers)]):
+                at = offset + 8 * int(index)
+                seen.update(
+                    value for form, value in self._forms.get(content[at : at + 8], ()) if content.startswith(form, at)
+                )
+        return seen
+
+
+def _slots(numbers: NDArray[numpy.uint64]) -> NDArray[numpy.uint64]:
+    return (numbers * numpy.uint64(0x9E3779B97F4A7C15)) >> numpy.uint64(40)
 
 
 def _forms(content: bytes) -> Iterator[bytes]:
@@ -176,9 +205,9 @@ def _bytes(value: Any) -> bytes:
 def _valkey(url: str) -> Iterator[bytes]:
     """Every key and value of every database of the server."""
     with redis.Redis.from_url(url) as client:
-        databases = int(client.config_get("databases")["databases"])  # type: ignore[index]  # one of its settings
+        databases = int(client.config_get("databases")["databases"])
     for number in range(databases):
         with redis.Redis.from_url(url, db=number) as client:
             for key in client.scan_iter(count=1_000):
                 yield key
-                yield client.dump(key) or b""  # type: ignore[misc]  # a synchronous client
+                yield client.dump(key) or b""
