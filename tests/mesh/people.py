@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-import numpy
+import numpy as np
 import psycopg
 import redis
 from numpy.typing import NDArray
@@ -148,15 +148,15 @@ class Search:
         self._forms: dict[bytes, list[tuple[bytes, str]]] = {}
         for form, value in forms.items():
             self._forms.setdefault(form[:8], []).append((form, value))
-        self._is_head = numpy.zeros(1 << 24, dtype=bool)
-        self._is_head[_slots(numpy.frombuffer(b"".join(self._forms), "<u8"))] = True
+        self._is_head = np.zeros(1 << 24, dtype=bool)
+        self._is_head[_slots(np.frombuffer(b"".join(self._forms), "<u8"))] = True
 
     def found(self, content: bytes) -> set[str]:
         """Those of the values of which a form stands in the content."""
-        seen = set()
+        seen: set[str] = set()
         for offset in range(min(8, max(len(content) - 7, 0))):
-            numbers = numpy.frombuffer(content, "<u8", count=(len(content) - offset) // 8, offset=offset)
-            for index in numpy.flatnonzero(self._is_head[_slots(numbers)]):
+            numbers = np.frombuffer(content, "<u8", count=(len(content) - offset) // 8, offset=offset)
+            for index in np.flatnonzero(self._is_head[_slots(numbers)]):
                 at = offset + 8 * int(index)
                 seen.update(
                     value for form, value in self._forms.get(content[at : at + 8], ()) if content.startswith(form, at)
@@ -164,8 +164,8 @@ class Search:
         return seen
 
 
-def _slots(numbers: NDArray[numpy.uint64]) -> NDArray[numpy.uint64]:
-    return (numbers * numpy.uint64(0x9E3779B97F4A7C15)) >> numpy.uint64(40)
+def _slots(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return (numbers * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
 
 
 def _forms(content: bytes) -> Iterator[bytes]:
