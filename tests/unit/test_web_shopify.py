@@ -151,8 +151,16 @@ def test_refunds_are_what_was_paid_back():
 
 
 def test_a_refund_without_transactions_gives_no_money_back():
-    (refund,) = state(refunds=[{**REFUND, "transactions": []}]).order.refunds
+    failed = [{"kind": "refund", "status": "failure", "amount": "24.00", "currency": "EUR"}]
+    (refund,) = state(refunds=[{**REFUND, "transactions": failed}]).order.refunds
     assert (refund.amount_micros, len(refund.lines)) == (0, 1)
+
+
+def test_what_an_edit_took_off_without_money_is_no_refund():
+    order = state(refunds=[{**REFUND, "transactions": []}]).order
+    assert (order.total_micros, order.tax_micros, list(order.refunds)) == (46_800_000, 7_800_000, [])
+    (line,) = order.lines
+    assert (line.quantity, line.net_micros, line.tax_micros) == (2, 34_000_000, 6_800_000)
 
 
 def test_refund_lines_without_exact_amounts_are_left_to_be_spread():

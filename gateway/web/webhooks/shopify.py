@@ -1,8 +1,6 @@
 """Shopify's deliveries in the words of the event log."""
 
-from fractions import Fraction
-from math import floor
-from typing import Any, NamedTuple
+from typing import Any
 
 from touchstone.ingest.v1.order_pb2 import Order
 
@@ -13,7 +11,6 @@ from gateway.web.webhooks.fields import (
     each,
     flag,
     identifier,
-    micros,
     optional_identifier,
     parse_object,
     part,
@@ -26,8 +23,8 @@ from gateway.web.webhooks.fields import (
     within,
     within_bounds,
 )
+from gateway.web.webhooks.shopify_refunds import Taken, announced_refund, money, order_refunds
 from gateway.web.webhooks.translation import UNTOLD_TIME, EventFields, Reader, content_hash, event_id
-from services.kernel.money import minor_unit
 
 _ORDER_STATES = frozenset(
     f"orders/{word}" for word in ("create", "updated", "paid", "cancelled", "fulfilled", "partially_fulfilled")
@@ -82,8 +79,9 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
     taxes_included = flag(order, "taxes_included")
     currency_code = currency(order, "currency")
     required_micros(order, "total_price")
-    total = _money(order, "total_price")
     hashed = content_hash(body)
+    refunds, taken = order_refunds(order, currency_code, taxes_included=taxes_included)
+    lines = each(order, "line_items", _line, taxes_included=taxes_included)
     state = {
         "order_id": order_id,
         "platform": Order.SHOPIFY,
@@ -95,26 +93,43 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
         "test": flag(order, "test"),
         "cancel_time": time(order, "cancelled_at"),
         "currency_code": currency_code,
-        "total_micros": total,
-        "tax_micros": _money(order, "total_tax"),
-        "shipping_micros": _shipping(order, taxes_included=taxes_included),
+        "total_micros": _gross(order, taken),
+        "tax_micros": money(order, "total_tax") - taken.tax_micros,
+        "shipping_micros": _shipping(order, taxes_included=taxes_included) - taken.shipping_micros,
         "fee_micros": within_bounds(
-            _money(order, "original_total_duties") + _money(order, "original_total_additional_fees"),
+            money(order, "original_total_duties") + money(order, "original_total_additional_fees"),
             "original_total_duties_set",
         ),
-        "lines": each(order, "line_items", _line, taxes_included=taxes_included),
+        "lines": [_left(line, taken) for line in lines] if taken.lines else lines,
+        "refunds": refunds,
         "display_number": text(order, "name"),
         "content_hash": hashed,
     }
-    if order.get("refunds"):
-        rate = within(order, "total_price_set", _rate)
-        terms = _Terms(currency_code=currency_code, rate=rate, taxes_included=taxes_included)
-        state["refunds"] = each(order, "refunds", _refund, terms)
     return {
         "event_id": event_id(topic, order_id, hashed),
         "occur_time": updated,
         "identifiers": _identifiers(order, reader),
         "order": state,
+    }
+
+
+def _gross(order: dict[str, Any], taken: Taken) -> int:
+    """What the customer is to pay after the shop's edits, refunds not taken off.
+
+    Shopify's documentation has it both ways whether `total_price` holds what was added since the purchase;
+    `current_total_price` does, and is greater only then.
+    """
+    ever = max(money(order, "total_price"), money(order, "current_total_price"))
+    return max(ever - taken.micros, 0)
+
+
+def _left(line: dict[str, Any], taken: Taken) -> dict[str, Any]:
+    units, net, tax = taken.lines.get(line["line_id"], (0, 0, 0))
+    return {
+        **line,
+        "quantity": max(line["quantity"] - units, 0),
+        "net_micros": max(line["net_micros"] - net, 0),
+        "tax_micros": max(line["tax_micros"] - tax, 0),
     }
 
 
@@ -137,7 +152,7 @@ def _identifiers(order: dict[str, Any], reader: Reader) -> dict[str, str] | None
 
 def _line(line: dict[str, Any], *, taxes_included: bool) -> dict[str, Any]:
     units = quantity(line, "quantity")
-    net = _money(line, "price") * units - sum(each(line, "discount_allocations", _money, "amount"))
+    net = money(line, "price") * units - sum(each(line, "discount_allocations", money, "amount"))
     tax = _taxes(line)
     if taxes_included:
         net -= tax
@@ -154,120 +169,27 @@ def _line(line: dict[str, Any], *, taxes_included: bool) -> dict[str, Any]:
 
 
 def _taxes(line: dict[str, Any]) -> int:
-    return sum(each(line, "tax_lines", _money, "price"))
+    return sum(each(line, "tax_lines", money, "price"))
 
 
 def _shipping(order: dict[str, Any], *, taxes_included: bool) -> int:
-    shipping = _money(order, "total_shipping_price")
+    shipping = money(order, "total_shipping_price")
     if taxes_included:
         shipping -= sum(each(order, "shipping_lines", _taxes))
     return within_bounds(shipping, "total_shipping_price_set")
 
 
-def _money(holder: dict[str, Any], key: str) -> int:
-    """An amount in the shop's own currency: the set's, or the plain string's where there is no set."""
-    money = holder.get(f"{key}_set")
-    if type(money) is dict:
-        shop = money.get("shop_money")
-        if type(shop) is dict:
-            try:
-                return micros(shop, "amount")
-            except UnusableError as error:
-                raise error.inside(f"{key}_set.shop_money") from None
-    return micros(holder, key)
-
-
-def _rate(money: dict[str, Any]) -> tuple[str, Fraction] | None:
-    """The shopper's currency and what one unit of it is in the shop's; None where the two are one."""
-    shop = part(money, "shop_money")
-    shown_currency = within(money, "presentment_money", text, "currency_code")
-    if not shop or not shown_currency or shop.get("currency_code") == shown_currency:
-        return None
-    shown_amount = within(money, "presentment_money", micros, "amount")
-    if shown_amount <= 0:
-        return None
-    return shown_currency, Fraction(within(money, "shop_money", micros, "amount"), shown_amount)
-
-
 def _refund_notice(topic: str, body: bytes, refund: dict[str, Any]) -> EventFields:
     refund_id = identifier(refund, "id")
-    told = required_time(refund, "processed_at" if refund.get("processed_at") else "created_at")
-    given = _refund(refund, _own_terms(refund))
-    lines = given["lines"]
-    if given["amount_micros"] and given["amount_micros"] == sum(line["net_micros"] for line in lines):
-        for line in lines:
-            line["net_micros"] -= line["tax_micros"]
     return {
         "event_id": event_id(topic, refund_id, content_hash(body)),
-        "occur_time": told,
+        "occur_time": required_time(refund, "processed_at" if refund.get("processed_at") else "created_at"),
         "order": {
             "order_id": identifier(refund, "order_id"),
             "platform": Order.SHOPIFY,
             "notice": Order.REFUND,
-            "refunds": [given],
+            "refunds": [announced_refund(refund)],
         },
-    }
-
-
-class _Terms(NamedTuple):
-    """What amounts of a refund mean."""
-
-    currency_code: str
-    """The shop's currency; empty where the body doesn't tell."""
-
-    rate: tuple[str, Fraction] | None
-    """The shopper's currency, where it is another, and what one unit of it is in the shop's."""
-
-    taxes_included: bool
-
-
-def _own_terms(refund: dict[str, Any]) -> _Terms:
-    """The body names neither the shop's currency nor whether prices hold their tax: its own first line tells."""
-    first = {"refund_line_items": parts(refund, "refund_line_items")[:1]}
-    told = each(first, "refund_line_items", within, "subtotal_set", _terms)
-    return told[0] if told else _terms({})
-
-
-def _terms(money: dict[str, Any]) -> _Terms:
-    shop_currency = within(money, "shop_money", text, "currency_code")
-    return _Terms(currency_code=shop_currency, rate=_rate(money), taxes_included=False)
-
-
-def _refund(refund: dict[str, Any], terms: _Terms) -> dict[str, Any]:
-    amount = sum(each(refund, "transactions", _given_back, terms))
-    # Without the sets there are only JSON's floats: then the amount is spread over the lines.
-    exact = all(line.get("subtotal_set") for line in parts(refund, "refund_line_items"))
-    return {
-        "refund_id": identifier(refund, "id"),
-        "amount_micros": within_bounds(amount, "transactions"),
-        "refund_time": time(refund, "processed_at") or time(refund, "created_at"),
-        "lines": each(refund, "refund_line_items", _refund_line, terms) if exact else [],
-    }
-
-
-def _given_back(transaction: dict[str, Any], terms: _Terms) -> int:
-    if transaction.get("kind") != "refund" or transaction.get("status") != "success":
-        return 0
-    amount = _money(transaction, "amount")
-    if amount < 0:
-        raise UnusableError("INVALID_FIELD", "amount")
-    paid_in = text(transaction, "currency")
-    if transaction.get("amount_set") or not terms.currency_code or paid_in in ("", terms.currency_code):
-        return amount
-    if terms.rate is None or terms.rate[0] != paid_in:
-        raise UnusableError("INVALID_FIELD", "currency")
-    # At the order's own rate, so that giving everything back is giving back the total.
-    unit = minor_unit(terms.currency_code)
-    return floor(amount * terms.rate[1] / unit + Fraction(1, 2)) * unit
-
-
-def _refund_line(line: dict[str, Any], terms: _Terms) -> dict[str, Any]:
-    net, tax = _money(line, "subtotal"), _money(line, "total_tax")
-    return {
-        "line_id": identifier(line, "line_item_id"),
-        "quantity": quantity(line, "quantity"),
-        "net_micros": within_bounds(net - tax if terms.taxes_included else net, "subtotal_set"),
-        "tax_micros": tax,
     }
 
 

@@ -56,12 +56,13 @@ class RefundLine(NamedTuple):
 
 
 class Refund(NamedTuple):
-    """Money given back, tax in. No lines: it is spread over all of them. `refund_time` in nanoseconds."""
+    """Money given back, tax in. No lines: all but the part for shipping is spread over them. Time in nanoseconds."""
 
     refund_id: str
     amount_micros: int
     refund_time: int | None
     lines: tuple[RefundLine, ...]
+    shipping_micros: int = 0
 
 
 class State(NamedTuple):

@@ -196,8 +196,9 @@ def _returned(state: State, refunds: Sequence[Refund]) -> dict[int, tuple[int, i
             index = index_of.get(part.line_id)
             if index is not None:
                 add(index, part.quantity, part.net_micros, part.tax_micros)
-        if not refund.lines:
-            for index, (net, tax) in enumerate(_spread(refund.amount_micros, state.lines, state.currency_code)):
+        for_products = max(refund.amount_micros - refund.shipping_micros, 0)
+        if not refund.lines and for_products:
+            for index, (net, tax) in enumerate(_spread(for_products, state.lines, state.currency_code)):
                 add(index, 0, net, tax)
     return returned
 

@@ -111,7 +111,15 @@ def _state(event: event_pb2.Event) -> State:
         fee_micros=order.fee_micros,
         lines=tuple(
             [
-                Line(line.line_id, line.product_id, line.sku, line.quantity, line.net_micros, line.tax_micros)
+                Line(
+                    line.line_id,
+                    line.product_id,
+                    line.sku,
+                    line.quantity,
+                    line.net_micros,
+                    line.tax_micros,
+                    line.variant_id,
+                )
                 for line in order.lines
             ]
         ),
@@ -127,7 +135,8 @@ def _refunds(messages: Iterable[order_pb2.Refund]) -> tuple[Refund, ...]:
             message.refund_id,
             message.amount_micros,
             nanos(message.refund_time) if message.HasField("refund_time") else None,
-            tuple(RefundLine(line.line_id, line.quantity, line.net_micros) for line in message.lines),
+            tuple(RefundLine(line.line_id, line.quantity, line.net_micros, line.tax_micros) for line in message.lines),
+            message.shipping_micros,
         )
         for message in messages
     )
