@@ -149,6 +149,8 @@ async def test_a_hub_stands_beside_the_person_it_was_seen_with(channels):
         ({}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"session_id": "s-1", "email": "ana@example.com"}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"email": "not an address"}, grpc.StatusCode.INVALID_ARGUMENT),
+        ({"session_id": "s" * 257}, grpc.StatusCode.INVALID_ARGUMENT),
+        ({"visitor_id": "guest"}, grpc.StatusCode.NOT_FOUND),
         ({"session_id": "nobody's"}, grpc.StatusCode.NOT_FOUND),
         ({"email": "nobody@example.com"}, grpc.StatusCode.NOT_FOUND),
     ],
@@ -201,3 +203,118 @@ async def test_the_people_log_is_followed(channels):
     follow.cancel()
 
     assert set(told.values()) == {person.person_id}
+
+
+async def decide(identity: grpc.aio.Channel, verb: str, left: dict[str, str], right: dict[str, str]) -> people_pb2.Link:
+    request = getattr(people_service_pb2, f"{verb}IdentifiersRequest")(left=left, right=right)
+    return (await getattr(PeopleServiceStub(identity), f"{verb}Identifiers")(request, metadata=ACME)).link
+
+
+async def values(identity: grpc.aio.Channel, **named: str) -> list[str]:
+    return [one.value for one in (await look_up(identity, **named)).identifiers]
+
+
+async def test_a_pair_is_parted_and_joined_again_and_the_answer_is_true_at_once(channels):
+    ingest, identity = channels
+    await tell(
+        ingest,
+        chat("u-1", "", session_id="u-s", visitor_id="u-v"),
+        chat("u-2", "", visitor_id="u-v", email="u@example.com"),
+    )
+    together = await look_up_known(identity, email="u@example.com")
+    hashed = together.identifiers[-1].value
+    assert [one.value for one in together.identifiers] == ["u-s", "u-v", hashed]
+
+    parted = await decide(identity, "Unlink", {"email": " U@Example.com"}, {"visitor_id": "u-v"})
+
+    assert (parted.left.kind, parted.left.value) == (Identifier.EMAIL, hashed)
+    assert (parted.right.kind, parted.right.value) == (Identifier.VISITOR, "u-v")
+    assert parted.basis == people_pb2.Link.DECIDED
+    assert abs(parted.decide_time.ToNanoseconds() - time.time_ns()) < 60e9
+    assert await values(identity, session_id="u-s") == ["u-s", "u-v"]
+    assert await values(identity, email="u@example.com") == [hashed]
+
+    # The hash is understood as a look-up has answered it.
+    joined = await decide(identity, "Relink", {"visitor_id": "u-v"}, {"email": hashed})
+
+    person = await look_up(identity, session_id="u-s")
+    assert (person.person_id, list(person.identifiers)) == (together.person_id, list(together.identifiers))
+    assert person.identifier_count == 3
+    [decided] = [link for link in person.links if link.basis == people_pb2.Link.DECIDED]
+    assert decided == joined
+
+
+async def test_who_was_never_seen_together_is_joined_by_decision(channels):
+    ingest, identity = channels
+    await tell(ingest, chat("n-1", "", session_id="n-s"))
+    await look_up_known(identity, session_id="n-s")
+
+    await decide(identity, "Relink", {"session_id": "n-s"}, {"phone": "+34 600 12 34 99"})
+    await decide(identity, "Relink", {"customer_id": "n-c"}, {"phone": "+34600123499"})
+
+    person = await look_up(identity, customer_id="n-c")
+    assert [one.kind for one in person.identifiers] == [Identifier.SESSION, Identifier.PHONE, Identifier.CUSTOMER]
+    assert {link.basis for link in person.links} == {people_pb2.Link.DECIDED}
+
+    await decide(identity, "Unlink", {"session_id": "n-s"}, {"phone": "+34 600 12 34 99"})
+    assert await values(identity, session_id="n-s") == ["n-s"]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "field"),
+    [
+        ({}, {"session_id": "s"}, "left"),
+        ({"session_id": "s"}, {"session_id": "s", "visitor_id": "v"}, "right.visitorId"),
+        ({"session_id": "s"}, {"session_id": "s"}, "right.sessionId"),
+        ({"email": "a@example.com"}, {"email": "A@example.com "}, "right.email"),
+        ({"email": "a@example.com"}, {"phone": "12"}, "right.phone"),
+        ({"visitor_id": "undefined"}, {"email": "a@example.com"}, "left.visitorId"),
+        ({"visitor_id": "v"}, {"session_id": "s" * 257}, "right.sessionId"),
+    ],
+)
+async def test_what_is_no_pair_is_refused_by_name(channels, left, right, field):
+    _, identity = channels
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await decide(identity, "Unlink", left, right)
+
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details().startswith(f"{field}: ")
+
+
+async def test_a_decision_is_the_tenants_own(channels):
+    ingest, identity = channels
+    await tell(ingest, chat("t-1", "", session_id="t-s", visitor_id="t-v"))
+    await look_up_known(identity, session_id="t-s")
+    settings = {"time_zone": "Europe/Madrid", "currency_code": "EUR"}
+    asked = tenant_service_pb2.CreateTenantRequest(tenant_id="basalt", settings=settings)
+    await TenantServiceStub(ingest).CreateTenant(asked)
+    request = people_service_pb2.UnlinkIdentifiersRequest(left={"session_id": "t-s"}, right={"visitor_id": "t-v"})
+
+    await PeopleServiceStub(identity).UnlinkIdentifiers(request, metadata=about("basalt"))
+
+    assert await values(identity, session_id="t-s") == ["t-s", "t-v"]
+
+
+async def test_a_hub_says_so_and_a_blocked_address_is_one(channels):
+    ingest, identity = channels
+    await tell(
+        ingest,
+        *(chat(f"h-{number}", "", visitor_id="hall", email=f"h{number}@example.com") for number in range(4)),
+        chat("h-4", "", session_id="h-s", email="till@example.com"),
+    )
+    await look_up_known(identity, session_id="h-s")
+
+    hall = await look_up(identity, visitor_id="hall")
+    assert [one.value for one in hall.identifiers] == [one.value for one in hall.hubs] == ["hall"]
+    assert (hall.identifier_count, list(hall.links)) == (1, [])
+
+    settings = {"blocked_identifiers": [{"kind": Identifier.EMAIL, "value": "Till@example.com"}]}
+    asked = tenant_service_pb2.UpdateSettingsRequest(settings=settings, update_mask={"paths": ["blocked_identifiers"]})
+    await TenantServiceStub(ingest).UpdateSettings(asked, metadata=ACME)
+    await tell(ingest, chat("h-5", "", session_id="h-end"))
+    await look_up_known(identity, session_id="h-end")
+
+    person = await look_up(identity, session_id="h-s")
+    assert [one.value for one in person.identifiers] == ["h-s"]
+    assert [one.kind for one in person.hubs] == [Identifier.EMAIL]
