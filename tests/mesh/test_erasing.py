@@ -110,7 +110,7 @@ def erased(open_shop: Callable[[], Shop]) -> Erased:
     events += [one.visit({**kiosk, **one.by("email")}) for one in (*crowd, in_kiosk)]
     events += [in_kiosk.chat(in_kiosk.by("email")), in_kiosk.order(in_kiosk.by("email"), MICROS)]
     append(shop, events)
-    append(shop, [by_shop.chat(by_shop.by("sessionId"))])
+    append(shop, [one.chat(one.by("sessionId")) for one in (by_shop, asking)])
     for one in (by_shop, asking):
         assert shop.deliver("shopify", *signed("orders/paid", shop_order(one))).status_code == 200
     assert shop.deliver("shopify", *signed("orders/paid", shop_order(by_shop), broken=True)).status_code == 200
