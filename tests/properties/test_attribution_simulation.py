@@ -15,6 +15,7 @@ from services.attribution.domain.touches import Action, Answer, Channel, Touch
 from services.attribution.simulation.evaluate import counted_orders, evaluate
 from services.attribution.simulation.loading import Loading, load
 from services.attribution.simulation.moves import moves, reason
+from services.attribution.simulation.stopping import Stop
 from services.attribution.simulation.totals import sums
 from services.attribution.store.blocks import IDENTIFIERS, ORDERS, TOUCHES
 from services.attribution.store.facts import identifier_number, identifier_row, order_row, touch_row
@@ -119,7 +120,7 @@ def cases_of(shop):
         }
     )
     wanted = Loading(NOW - 60 * HOUR, NOW, 72 * HOUR, frozenset(map(identifier_number, shop.blocked)))
-    return load(source, wanted, lambda _engine: None), source
+    return load(source, wanted, Stop()), source
 
 
 def one_by_one(shop, model):

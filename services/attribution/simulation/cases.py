@@ -64,6 +64,16 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.order)
 
+    def between(self, start: int, end: int) -> "Pairs":
+        """Some of the pairs."""
+        return Pairs(
+            order=self.order[start:end],
+            touch=self.touch[start:end],
+            age=self.age[start:end],
+            tier=self.tier[start:end],
+            conflict=self.conflict[start:end],
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cases:

@@ -1,6 +1,6 @@
 """What a model says of many orders at once: the same credits that `domain.attribute` gives them one by one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -39,6 +39,15 @@ class Outcome:
     gross_micros: Numbers
     net_micros: Numbers
 
+    @classmethod
+    def joined(cls, outcomes: Sequence["Outcome"]) -> "Outcome":
+        """Outcomes of some of the orders each, in their sequence."""
+        names = ("order", "touch", "millionths", "gross_micros", "net_micros")
+        return cls(
+            tier=np.maximum.reduce([outcome.tier for outcome in outcomes]),
+            **{name: np.concatenate([getattr(outcome, name) for outcome in outcomes]) for name in names},
+        )
+
 
 def counted_orders(cases: Cases, counted: Mapping[Platform, frozenset[str]]) -> Flags:
     """Which orders count as sold."""
@@ -67,8 +76,7 @@ def eligible_marks(model: Model) -> Flags:
 def eligible_pairs(cases: Cases, model: Model, counted: Flags) -> Numbers:
     """The pairs whose touch may earn credit, whatever the order's other touches are."""
     pairs = cases.pairs
-    allowed = eligible_marks(model)[cases.touches.marks]
-    eligible = allowed[pairs.touch]
+    eligible = eligible_marks(model)[cases.touches.marks[pairs.touch]]
     eligible &= pairs.age <= model.window
     eligible &= counted[pairs.order]
     eligible &= (pairs.tier != _PERSON_TIER) | ~pairs.conflict

@@ -1,6 +1,6 @@
 """Finds a period's orders and the touches tied to them, out of columns, by joins."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from services.attribution.simulation.cases import Cases, Flags, Numbers, Orders, Pairs, Touches
+from services.attribution.simulation.stopping import Stop
 from services.attribution.store.blocks import IDENTIFIERS, ORDERS, TOUCHES, Layout
 from services.attribution.store.columns import EVERYWHEN, Part
 from services.attribution.store.facts import HUB_BIT, ORDER_KINDS, PERSON_BIT, TOUCH_KINDS
@@ -61,8 +62,8 @@ class _Table(NamedTuple):
         )
 
 
-def load(source: Source, wanted: Loading, starting: Callable[["duckdb.DuckDBPyConnection"], None]) -> Cases:
-    """The period's cases. `starting` is handed the engine, which another thread may interrupt.
+def load(source: Source, wanted: Loading, stop: Stop) -> Cases:
+    """The period's cases.
 
     Raises FailedPreconditionError when there is more than is laid out in memory.
     """
@@ -71,12 +72,12 @@ def load(source: Source, wanted: Loading, starting: Callable[["duckdb.DuckDBPyCo
     columns = ("occur_time", "marks", *map(_name, TOUCH_KINDS))
     times = (wanted.from_time - wanted.reach, wanted.through_time)
     touches = _within(_read(source, TOUCHES, columns, times), "occur_time", wanted, reach=wanted.reach)
-    with _engine() as engine:
-        starting(engine)
+    stop.look()
+    with _engine() as engine, stop.interrupting(engine.interrupt):
         _register_people(engine, known, wanted.blocked)
-        _resolve(engine, "buyer", orders, "order_time", ORDER_KINDS)
-        _resolve(engine, "reached", touches, "occur_time", TOUCH_KINDS)
-        pairs = _pairs(engine, wanted.reach)
+        common = _resolve(engine, "buyer", orders, "order_time", ORDER_KINDS)
+        common &= _resolve(engine, "reached", touches, "occur_time", TOUCH_KINDS)
+        pairs = _pairs(engine, wanted.reach, common)
         buyers, persons = (_nodes(engine, name, table) for name, table in (("buyer", orders), ("reached", touches)))
     return Cases(
         orders=Orders(
@@ -85,7 +86,9 @@ def load(source: Source, wanted: Loading, starting: Callable[["duckdb.DuckDBPyCo
             **{name: orders.column(name) for name in ("marks", "status", "currency", "gross_micros", "net_micros")},
             node=buyers,
         ),
-        touches=Touches(row=touches.row, time=touches.column("occur_time"), marks=touches.column("marks"), node=persons),
+        touches=Touches(
+            row=touches.row, time=touches.column("occur_time"), marks=touches.column("marks"), node=persons
+        ),
         pairs=_in_total_order(source, pairs, touches),
         from_time=wanted.from_time,
         through_time=wanted.through_time,
@@ -121,13 +124,10 @@ def _within(table: _Table, name: str, wanted: Loading, *, reach: int) -> _Table:
 def _last_told(table: _Table, name: str) -> _Table:
     """The last row of each key."""
     keys = table.column(name)
-    plain = np.sort(keys)
-    if not (plain[1:] == plain[:-1]).any():
-        return table
-    sequence = np.argsort(keys, kind="stable")
+    sequence = np.argsort(keys)
     ordered = keys[sequence]
-    last = np.append(ordered[1:] != ordered[:-1], True)
-    return table.where(np.sort(sequence[last]))
+    start = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(keys) else sequence
+    return table if len(start) == len(keys) else table.where(np.sort(np.maximum.reduceat(sequence, start)))
 
 
 @contextmanager
@@ -150,57 +150,64 @@ def _engine() -> Iterator["duckdb.DuckDBPyConnection"]:
 
 
 def _register_people(engine: "duckdb.DuckDBPyConnection", known: _Table, blocked: Collection[int]) -> None:
-    """A relation of each kind: `node` is whom an identifier names, NULL where it names nobody."""
+    """A relation of each kind: `node` is whom an identifier names, 0 where it names nobody."""
     identifier, kind, marks = known.column("identifier"), known.column("kind"), known.column("marks")
-    nobody = (marks & HUB_BIT).astype(bool)
+    refused = np.array(sorted(blocked), np.int64)
+    nobody = (marks & HUB_BIT) != 0
     if blocked:
-        nobody |= np.isin(identifier, np.fromiter(blocked, np.int64))
-    told = nobody | (marks & PERSON_BIT).astype(bool)
-    unknown = np.setdiff1d(np.fromiter(blocked, np.int64, len(blocked)), identifier)
+        nobody |= np.isin(identifier, refused)
+        # A value that was never told of may be of any kind, and names nobody in each.
+        refused = np.setdiff1d(refused, identifier)
+    node = np.where(nobody, 0, known.column("person_id"))
+    told = nobody | ((marks & PERSON_BIT) != 0)
     for one in TOUCH_KINDS:
-        mine = told & (kind == one)
-        node = pa.array(known.column("person_id")[mine], mask=nobody[mine])
-        table = pa.table({"identifier": pa.array(identifier[mine]), "node": node})
-        if len(unknown):
-            # A blocked value that was never told of: it may be of any kind, and names nobody in each.
-            nulls = pa.nulls(len(unknown), pa.int64())
-            table = pa.concat_tables([table, pa.table({"identifier": pa.array(unknown), "node": nulls})])
-        engine.register(f"known_{_name(one)}", table)
+        mine = np.flatnonzero(told & (kind == one))
+        columns = {
+            "identifier": np.concatenate([identifier[mine], refused]),
+            "node": np.concatenate([node[mine], np.zeros(len(refused), np.int64)]),
+        }
+        engine.register(f"known_{_name(one)}", pa.table({name: pa.array(column) for name, column in columns.items()}))
 
 
-def _resolve(engine: "duckdb.DuckDBPyConnection", name: str, table: _Table, time: str, kinds: Sequence[Kind]) -> None:
-    """A table of whom rows name: per kind the value, if it names somebody, and the node; `node` is the first of these.
+def _resolve(
+    engine: "duckdb.DuckDBPyConnection", name: str, table: _Table, time: str, kinds: Sequence[Kind]
+) -> frozenset[Kind]:
+    """A table of whom rows name, with the kinds that they name anybody by.
 
-    Values that name nobody are 0, like those that aren't there.
+    It has each kind's value, 0 where that names nobody, and as `node` the first of the nodes that a row names, 0 for
+    none. Another table has the others: somebody may be several people for a moment, or because a person decided so.
     """
-    there = [_name(kind) for kind in kinds if table.columns[_name(kind)] is not None]
-    rows: dict[str, NDArray[Any] | Numbers] = {
-        "number": np.arange(len(table.row), dtype=np.int32),
-        "time": table.column(time),
-        **{one: table.column(one) for one in there},
-    }
-    engine.register(f"told_{name}", pa.table({key: pa.array(column) for key, column in rows.items()}))
-    values = ", ".join(
-        f"CASE WHEN {one}.identifier IS NOT NULL AND {one}.node IS NULL THEN 0 ELSE told.{one} END AS {one}"
-        for one in there
-    )
-    nodes = {
-        one: f"CASE WHEN {one}.identifier IS NULL THEN told.{one} ELSE coalesce({one}.node, 0) END" for one in there
-    }
-    absent = [_name(kind) for kind in TOUCH_KINDS if _name(kind) not in there]
-    columns = [
-        "told.number",
-        "told.time",
-        *([values] if values else []),
-        *(f"{node} AS {one}_node" for one, node in nodes.items()),
-        *(f"CAST(0 AS bigint) AS {one}, CAST(0 AS bigint) AS {one}_node" for one in absent),
-    ]
-    joins = " ".join(f"LEFT JOIN known_{one} AS {one} ON {one}.identifier = told.{one}" for one in there)
-    first = ", ".join(f"nullif({_name(kind)}_node, 0)" for kind in TOUCH_KINDS)
+    there = [kind for kind in kinds if table.columns[_name(kind)] is not None]
+    names = [_name(kind) for kind in there]
+    rows = {"number": np.arange(len(table.row), dtype=np.int32), "time": table.column(time)}
+    told = {key: pa.array(column) for key, column in rows.items()}
+    told |= {one: pa.array(table.column(one)) for one in names}
+    engine.register(f"told_{name}", pa.table(told))
+    values = [f"CASE WHEN {one}.node = 0 THEN 0 ELSE told.{one} END AS {one}" for one in names]
+    nodes = [f"coalesce({one}.node, told.{one}) AS {one}_node" for one in names]
+    joins = " ".join(f"LEFT JOIN known_{one} AS {one} ON {one}.identifier = told.{one}" for one in names)
+    first = ", ".join([*(f"nullif({one}_node, 0)" for one in names), "0"])
+    several = " OR ".join([*(f"{one}_node NOT IN (0, node)" for one in names), "false"])
+    resolved = f"""SELECT *, coalesce({first}) AS node
+                   FROM (SELECT told.number, told.time, {", ".join([*values, *nodes, "0 AS nothing"])}
+                         FROM told_{name} AS told {joins} WHERE {{chosen}})"""
     engine.execute(
         f"""CREATE TABLE {name} AS
-            SELECT *, coalesce({first}, 0) AS node FROM (SELECT {", ".join(columns)} FROM told_{name} AS told {joins})"""
+            SELECT {", ".join(["number", "time", *names, "node"])}, ({several}) AS several
+            FROM ({resolved.format(chosen="true")})"""
     )
+    chosen = f"told.number IN (SELECT number FROM {name} WHERE several)"
+    others = [
+        f"SELECT number, {one}_node AS node FROM several_nodes WHERE {one}_node NOT IN (0, node)" for one in names
+    ]
+    others += ["SELECT 0, 0::bigint WHERE false"]
+    if engine.execute(f"SELECT 1 FROM {name} WHERE several LIMIT 1").fetchone() is None:
+        others = others[-1:]
+    engine.execute(
+        f"""CREATE TABLE other_{name} AS
+            WITH several_nodes AS ({resolved.format(chosen=chosen)}) {" UNION ".join(others)}"""
+    )
+    return frozenset(there)
 
 
 def _nodes(engine: "duckdb.DuckDBPyConnection", name: str, table: _Table) -> Numbers:
@@ -210,41 +217,29 @@ def _nodes(engine: "duckdb.DuckDBPyConnection", name: str, table: _Table) -> Num
     return nodes
 
 
-def _pairs(engine: "duckdb.DuckDBPyConnection", reach: int) -> Mapping[str, NDArray[Any]]:
-    """Every order with every touch that shares a node with it, at most `reach` before it."""
-    tier = " ".join(
-        f"WHEN buyer.{_name(kind)} <> 0 AND buyer.{_name(kind)} = reached.{_name(kind)} THEN {number}"
-        for kind, number in _TIERS
-    )
-    conflict = " OR ".join(
-        f"(buyer.{one} <> 0 AND reached.{one} <> 0 AND buyer.{one} <> reached.{one})" for one in map(_name, _CONTACTS)
-    )
-    nodes = ["SELECT number, node FROM {table} WHERE node <> 0"]
-    nodes += [
-        f"SELECT number, {_name(kind)}_node FROM {{table}} WHERE {_name(kind)}_node NOT IN (0, node)"
-        for kind in TOUCH_KINDS
-    ]
-    for table in ("buyer", "reached"):
-        every = " UNION ".join(nodes[1:]).format(table=table)
-        engine.execute(f"CREATE TABLE other_{table} AS {every}")
+def _pairs(engine: "duckdb.DuckDBPyConnection", reach: int, common: Collection[Kind]) -> Mapping[str, NDArray[Any]]:
+    """Every order with every touch that shares a node with it, at most `reach` before it.
+
+    `common` are the kinds that both name somebody by.
+    """
+    alike = [(_name(kind), tier) for kind, tier in _TIERS if kind in common]
+    tiers = [f"WHEN buyer.{one} <> 0 AND buyer.{one} = reached.{one} THEN {tier}" for one, tier in alike]
+    contacts = [_name(kind) for kind in _CONTACTS if kind in common]
+    conflict = [f"(buyer.{one} <> 0 AND reached.{one} <> 0 AND buyer.{one} <> reached.{one})" for one in contacts]
     within = "reached.time BETWEEN buyer.time - $reach AND buyer.time"
     shown = f"""buyer.number AS "order", reached.number AS touch, buyer.time - reached.time AS age,
-                CAST(CASE {tier} ELSE {_PERSON_TIER} END AS tinyint) AS tier, {conflict} AS conflict"""
-    main = f"SELECT {shown} FROM buyer JOIN reached ON buyer.node = reached.node AND {within} WHERE buyer.node <> 0"
-    others = engine.execute(
-        "SELECT (SELECT count(*) FROM other_buyer) + (SELECT count(*) FROM other_reached)"
-    ).fetchone()
-    if others is not None and others[0]:
-        # Whom an event names may be several people for a moment, or when somebody decided that a pair isn't one.
-        keys = """SELECT DISTINCT "order", touch FROM (
-                       SELECT b.number AS "order", r.number AS touch FROM
-                           (SELECT number, node FROM buyer WHERE node <> 0 UNION SELECT * FROM other_buyer) AS b
-                       JOIN
-                           (SELECT number, node FROM reached WHERE node <> 0 UNION SELECT * FROM other_reached) AS r
-                       USING (node))"""
-        main = f"""SELECT {shown} FROM ({keys}) AS tied JOIN buyer ON buyer.number = tied."order"
-                   JOIN reached ON reached.number = tied.touch AND {within}"""
-    found = engine.execute(f'SELECT * FROM ({main}) ORDER BY "order", age DESC, touch', {"reach": reach})
+                CAST(CASE {" ".join([*tiers, f"WHEN true THEN {_PERSON_TIER}"])} END AS tinyint) AS tier,
+                {" OR ".join([*conflict, "false"])} AS conflict"""
+    tied = "FROM buyer JOIN reached ON buyer.node = reached.node AND buyer.node <> 0"
+    others = engine.execute("SELECT (SELECT count(*) FROM other_buyer) + (SELECT count(*) FROM other_reached)")
+    if (others.fetchone() or (0,))[0]:
+        every = "SELECT number, node FROM {0} WHERE node <> 0 UNION SELECT * FROM other_{0}"
+        tied = f"""FROM (SELECT DISTINCT mine.number AS buyer_number, theirs.number AS reached_number
+                         FROM ({every.format("buyer")}) AS mine JOIN ({every.format("reached")}) AS theirs USING (node))
+                   JOIN buyer ON buyer.number = buyer_number JOIN reached ON reached.number = reached_number"""
+    found = engine.execute(
+        f'SELECT * FROM (SELECT {shown} {tied} WHERE {within}) ORDER BY "order", age DESC, touch', {"reach": reach}
+    )
     return dict(found.fetchnumpy())
 
 

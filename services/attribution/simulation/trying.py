@@ -1,0 +1,151 @@
+"""Tries a model on a period's columns, beside another."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+
+from services.attribution.domain.models import DAY, Model
+from services.attribution.domain.orders import Platform
+from services.attribution.domain.touches import Channel
+from services.attribution.simulation import moves as moving
+from services.attribution.simulation import totals
+from services.attribution.simulation.asking import Learning, Trial
+from services.attribution.simulation.cases import Cases, Flags, Numbers
+from services.attribution.simulation.evaluate import Outcome, counted_orders, evaluate
+from services.attribution.simulation.loading import Loading, Source
+from services.attribution.simulation.markov import removal_effects
+from services.attribution.simulation.paths import paths
+from services.attribution.simulation.result import MovedOrder, Result, Weight
+from services.attribution.simulation.shapley import shapley_values
+from services.attribution.simulation.stopping import Stop
+from services.attribution.store import facts
+from services.attribution.store.blocks import ORDERS, TOUCHES
+
+_USUAL_REACH: Final = 30 * DAY
+"""How far back touches are loaded in any case, so that the next question is likely to find its own."""
+
+_CHUNKS: Final = 8
+"""Parts in which orders are done: so often is told how far it is, and looked whether to stop."""
+
+Progress = Callable[[int, int], None]
+"""Told how many orders are done, and how many there are."""
+
+
+def loading(trial: Trial) -> Loading:
+    """What a trial needs."""
+    reach = max(_USUAL_REACH, trial.simulated.window, trial.compared.window)
+    blocked = frozenset(map(facts.identifier_number, trial.blocked))
+    return Loading(trial.from_time, trial.through_time, reach, blocked)
+
+
+def try_on(cases: Cases, trial: Trial, source: Source, stop: Stop, progress: Progress) -> Result:
+    """What the trial finds. `source` names the orders and touches that are told of one by one."""
+    counted = counted_orders(cases, _counted(trial, trial.simulated))
+    learned = _learned(cases, trial, counted, source)
+    simulated = trial.simulated
+    if learned:
+        simulated = replace(simulated, weights={channel: one.weight for channel, one in learned.items()})
+    done = _Done(len(cases.orders), progress)
+    now = _evaluated(cases, simulated, counted, stop, done)
+    then = _evaluated(cases, trial.compared, counted_orders(cases, _counted(trial, trial.compared)), stop, done)
+    moved = moving.moves(now, then)
+    return Result(
+        simulated=totals.sums(cases, now),
+        compared=totals.sums(cases, then),
+        orders=int(np.count_nonzero(counted)),
+        moved=len(moved.order),
+        moved_orders=_listed(cases, source, moved, (now, then), trial.moved_order_count),
+        learned=learned,
+    )
+
+
+def _counted(trial: Trial, model: Model) -> Mapping[Platform, frozenset[str]]:
+    return {**trial.counted, **model.counted}
+
+
+class _Done:
+    """How far two models are, as orders: each model is half of an order's work."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total, self._progress, self._halves = total, progress, 0
+
+    def add(self, orders: int) -> None:
+        self._halves += orders
+        self._progress(self._halves // 2, self._total)
+
+
+def _evaluated(cases: Cases, model: Model, counted: Flags, stop: Stop, done: _Done) -> Outcome:
+    bounds = np.linspace(0, len(cases.orders), _CHUNKS + 1).astype(np.int64)
+    places = np.searchsorted(cases.pairs.order, bounds)
+    outcomes = []
+    for chunk in range(_CHUNKS):
+        stop.look()
+        part = replace(cases, pairs=cases.pairs.between(int(places[chunk]), int(places[chunk + 1])))
+        outcomes.append(evaluate(part, model, counted))
+        done.add(int(bounds[chunk + 1] - bounds[chunk]))
+    return Outcome.joined(outcomes)
+
+
+def _learned(cases: Cases, trial: Trial, counted: Flags, source: Source) -> dict[Channel, Weight]:
+    """The weights of channels, as numbers that a saved model can have, too."""
+    if trial.learning is Learning.NONE:
+        return {}
+    walked = paths(cases, trial.simulated, counted, lambda rows: source.names(TOUCHES, rows))
+    if trial.learning is Learning.MARKOV:
+        effects = removal_effects(walked)
+        return {one: Weight(_storable(found.credit), found.removal_effect) for one, found in effects.items()}
+    values = shapley_values(walked)
+    together = sum(values.values())
+    return {one: Weight(_storable(value / together), None) for one, value in values.items()} if together else {}
+
+
+def _storable(weight: Fraction) -> Fraction:
+    return Fraction(float(weight))
+
+
+def _listed(
+    cases: Cases, source: Source, moved: moving.Moves, outcomes: tuple[Outcome, Outcome], count: int
+) -> list[MovedOrder]:
+    """The moved orders of the greatest amounts, then by source and id."""
+    amounts = cases.orders.gross_micros[moved.order]
+    if len(amounts) > count:
+        # All that could be among the first: those as great as the last of them too, since names decide between these.
+        chosen = np.flatnonzero(amounts >= np.partition(amounts, len(amounts) - count)[len(amounts) - count])
+        moved, amounts = moving.Moves(moved.order[chosen], moved.reason[chosen]), amounts[chosen]
+    names = source.names(ORDERS, cases.orders.row[moved.order])
+    listed = sorted(
+        (-amount, names[row], order, why)
+        for amount, row, order, why in zip(
+            amounts.tolist(),
+            cases.orders.row[moved.order].tolist(),
+            moved.order.tolist(),
+            moved.reason.tolist(),
+            strict=True,
+        )
+    )[:count]
+    credited = [_credited(outcome, [order for _, _, order, _ in listed]) for outcome in outcomes]
+    rows = [cases.touches.row[touch] for touches in credited for touch in touches.values()]
+    events = source.names(TOUCHES, np.concatenate([np.zeros(0, np.int64), *rows]))
+    return [
+        MovedOrder(
+            source=name[0],
+            order_id=name[1],
+            currency_code=facts.currency_code(int(cases.orders.currency[order])),
+            gross_micros=-amount,
+            reason=moving.Reason(why),
+            simulated=tuple(events[row][1] for row in cases.touches.row[credited[0][order]].tolist()),
+            compared=tuple(events[row][1] for row in cases.touches.row[credited[1][order]].tolist()),
+        )
+        for amount, name, order, why in listed
+    ]
+
+
+def _credited(outcome: Outcome, orders: list[int]) -> dict[int, Numbers]:
+    """The credited touches of some orders."""
+    return {
+        order: outcome.touch[np.searchsorted(outcome.order, order) : np.searchsorted(outcome.order, order, "right")]
+        for order in orders
+    }
