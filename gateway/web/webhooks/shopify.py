@@ -120,7 +120,7 @@ def _gross(order: dict[str, Any], taken: Taken) -> int:
     `current_total_price` does, and is greater only then.
     """
     ever = max(money(order, "total_price"), money(order, "current_total_price"))
-    return max(ever - taken.micros, 0)
+    return ever - taken.micros
 
 
 def _left(line: dict[str, Any], taken: Taken) -> dict[str, Any]:
