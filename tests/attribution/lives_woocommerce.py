@@ -52,6 +52,7 @@ def given(refund_id: int, total: str) -> Body:
 BINNED: Sent = ("order.deleted", {"id": 0})
 RESTORED: Sent = ("order.restored", {"id": 0})
 WAS_BINNED = {"meta_data": [{"id": 1, "key": "_wp_trash_meta_time", "value": "1"}]}
+WHOLE = {"1": (1, 0, "50.00", "50.00"), "2": (1, 0, "25.00", "25.00")}
 SPREAD = {"1": (1, 0, "50.00", "45.00"), "2": (1, 0, "25.00", "22.50")}
 
 
