@@ -111,6 +111,7 @@ class People:
         self,
         request: people_service_pb2.ListMembersRequest,
         metadata: Any,  # noqa: ARG002 - gRPC's signature
+        timeout: float,  # noqa: ARG002, ASYNC109 - gRPC's signature
     ) -> AsyncIterator[people_service_pb2.ListMembersResponse]:
         persons: dict[Identifier, int] = {}
         events = await self.house.events()

@@ -51,7 +51,7 @@ def _left_behind(
     for generation in answer.generations:
         reached = {}
         for followed in generation.followed:
-            expected = log_id if followed.log == "events" else log_ids.get(MADE_FROM[followed.log])
+            expected = log_id if followed.log == "events" else log_ids.get(MADE_FROM.get(followed.log, ""))
             if followed.log_id != expected:
                 return False
             if followed.log == "events":

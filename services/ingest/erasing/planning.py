@@ -16,6 +16,7 @@ from services.kernel.failures import FailedPreconditionError
 from services.kernel.identifiers import Identifier, Kind
 
 _ASKED_AT_ONCE = 5_000
+_ANSWER_SECONDS = 120.0
 
 
 class IdentityBehindError(FailedPreconditionError):
@@ -109,7 +110,7 @@ async def _persons(
             partition=place.partition,
             identifiers=map(identifier_message, sequence[start : start + _ASKED_AT_ONCE]),
         )
-        async for answer in people.ListMembers(request, metadata=about(place.tenant_id)):
+        async for answer in people.ListMembers(request, metadata=about(place.tenant_id), timeout=_ANSWER_SECONDS):
             if answer.event_position < place.through_position:
                 raise IdentityBehindError
             persons.update(_read_memberships(answer.memberships))

@@ -20,7 +20,9 @@ from services.ingest.domain.privacy import Asked, DemandKind, State
 from services.ingest.erasing import awaiting, planning
 from services.ingest.erasing.planning import IdentityBehindError, Place
 from services.ingest.store import bodies, privacy, renamed, rewriting, tenants
-from services.ingest.store.rewriting import Counted, Erasure, NewEntry, PageEntry, Step
+from services.ingest.store import erasures as runs
+from services.ingest.store.erasures import Counted, Erasure, Step
+from services.ingest.store.rewriting import NewEntry, PageEntry
 from services.ingest.store.vault import Vault
 from services.ingest.wire.bodies import BodySearch
 from services.ingest.wire.rewriting import Rewritten, rewritten, settings_in
@@ -77,21 +79,21 @@ class Eraser:
 
     async def _turn(self) -> bool:
         """Goes as far as it can; answers whether there is more to do."""
-        if not await rewriting.is_waiting(self._engine):
+        if not await runs.is_waiting(self._engine):
             return False
+        # Given up with its connection, should this process end here.
         async with self._autocommitting.connect() as holding:
-            # Given up with its connection, should this process end here.
-            if await rewriting.try_lock(holding):
+            if await runs.try_lock(holding):
                 try:
                     await self.erase()
                 finally:
-                    await holding.invalidate()
+                    await runs.unlock(holding)
         return True
 
     async def erase(self) -> bool:
         """Takes what is under way, or what is asked for, as far as it goes now; answers whether it is done."""
-        await rewriting.begin(self._engine, self._vault, before=datetime.now(UTC) - self._gather)
-        erasures = await rewriting.read_erasures(self._engine, self._vault)
+        await runs.begin(self._engine, self._vault, before=datetime.now(UTC) - self._gather)
+        erasures = await runs.read_erasures(self._engine, self._vault)
         for erasure in erasures:
             await self._erase_tenant(erasure)
         return bool(erasures) and await self._end(erasures)
@@ -102,7 +104,7 @@ class Eraser:
             await self._plan(erasure, asked)
             erasure = erasure._replace(step=Step.REWRITING, position=0)
         if erasure.step < Step.REWRITTEN:
-            plan = await rewriting.read_plan(self._engine, self._vault, erasure.tenant_id)
+            plan = await runs.read_plan(self._engine, self._vault, erasure.tenant_id)
             [terms] = await tenants.read_terms(self._engine, self._vault, [erasure.tenant_id])
             erasing = Erasing(erasure.key, terms.hash_key, asked, plan)
             if erasure.step is Step.REWRITING:
@@ -124,10 +126,10 @@ class Eraser:
         plan = await planning.plan(self._engine, self._people, place, asked)
         sizes = Counter(request for requests in plan.values() for request in requests)
         async with self._engine.begin() as connection:
-            await rewriting.keep_plan(connection, self._vault, erasure.tenant_id, plan)
+            await runs.keep_plan(connection, self._vault, erasure.tenant_id, plan)
             counted = {asked[request].request_id: Counted(identifiers=size) for request, size in sizes.items()}
-            await rewriting.count(connection, erasure.tenant_id, counted)
-            await rewriting.move(connection, erasure.tenant_id, Step.REWRITING)
+            await runs.count(connection, erasure.tenant_id, counted)
+            await runs.move(connection, erasure.tenant_id, Step.REWRITING)
 
     async def _rewrite(self, erasure: Erasure, asked: Sequence[Asked], erasing: Erasing) -> None:
         place = Place(erasure.tenant_id, erasure.partition, erasure.through_position)
@@ -137,15 +139,15 @@ class Eraser:
             await self._put(erasure, asked, done, page[-1].position)
         async with self._engine.begin() as connection:
             await self._rewrite_settings(connection, erasure)
-            await rewriting.move(connection, erasure.tenant_id, Step.FORGETTING)
+            await runs.move(connection, erasure.tenant_id, Step.FORGETTING)
 
     async def _put(self, erasure: Erasure, asked: Sequence[Asked], done: Sequence[Rewritten], through: int) -> None:
         """Commits a page: its entries, what they count for, and how far it goes."""
         events = Counter(request for one in done for request in one.requests)
         counted = {asked[request].request_id: Counted(events=number) for request, number in events.items()}
         async with self._engine.begin() as connection:
-            await rewriting.count(connection, erasure.tenant_id, counted)
-            await rewriting.move(connection, erasure.tenant_id, Step.REWRITING, through)
+            await runs.count(connection, erasure.tenant_id, counted)
+            await runs.move(connection, erasure.tenant_id, Step.REWRITING, through)
             new = [self._new_entry(erasure.tenant_id, one) for one in done]
             await rewriting.rewrite(connection, erasure.partition, erasure.tenant_id, new)
 
@@ -178,7 +180,7 @@ class Eraser:
             )
             known = [one.request_id for one in open_ones if search.names_any(one.named.identifiers)]
             await privacy.forget(connection, tenant_id=erasure.tenant_id, request_ids=known, now=datetime.now(UTC))
-            await rewriting.move(connection, erasure.tenant_id, Step.REWRITTEN)
+            await runs.move(connection, erasure.tenant_id, Step.REWRITTEN)
 
     async def _forget_bodies(self, tenant_id: str, asked: Sequence[Asked], named: Mapping[str, set[int]]) -> None:
         if not named:
@@ -186,17 +188,17 @@ class Eraser:
         numbers = Counter(request for requests in named.values() for request in requests)
         counted = {asked[request].request_id: Counted(bodies=number) for request, number in numbers.items()}
         async with self._engine.begin() as connection:
-            await rewriting.count(connection, tenant_id, counted)
+            await runs.count(connection, tenant_id, counted)
             await bodies.forget_bodies(connection, self._vault, tenant_id=tenant_id, parked_ids=list(named))
 
     async def _end(self, erasures: Sequence[Erasure]) -> bool:
         """Lets every service start over, waits until all have, and destroys what the tokens were made by."""
         async with self._engine.begin() as connection:
-            is_rewritten = await rewriting.is_rewritten(connection)
+            is_rewritten = await runs.is_rewritten(connection)
             if any(erasure.step < Step.REPLACED for erasure in erasures):
                 if is_rewritten:
                     await log.replace(connection)
-                await rewriting.move_all(connection, Step.REPLACED)
+                await runs.move_all(connection, Step.REPLACED)
             log_id = await log.read_id(connection)
         if is_rewritten:
             through: dict[int, int] = {}
@@ -206,7 +208,7 @@ class Eraser:
             if not awaiting.all_left_behind(told, frozenset(self._followers), log_id, through):
                 return False
         async with self._engine.begin() as connection:
-            await rewriting.end(connection, now=datetime.now(UTC))
+            await runs.end(connection, now=datetime.now(UTC))
         await rewriting.tidy(self._autocommitting)
         return True
 
