@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.chassis.chores import Chore, Waiting
 from services.chassis.database import close_database, is_transient, open_database
 from services.chassis.follow import Follower, LogReplacedError, Subscription
 from services.chassis.log import LogServer
@@ -76,11 +77,16 @@ class FollowingService:
         migrations: Path,
         subscriptions: Sequence[Subscription[Any]],
         wakeups: Wakeups,
+        chores: Sequence[Chore] = (),
+        unfinished: Sequence[Waiting] = (),
     ) -> None:
+        """`chores` are done in every generation. One in which something is `unfinished` isn't swapped in."""
         self._name = name
         self._url = make_url(database_url).render_as_string(hide_password=False)
         self._migrations = migrations
         self._subscriptions = subscriptions
+        self._chores = chores
+        self._unfinished = unfinished
         self._registry = open_database(self._url, schema=name, pool_size=2)
         self._running: dict[int, Running] = {}
         self._serving: int | None = None
@@ -188,12 +194,15 @@ class FollowingService:
             self.log_server.committed(log_id, partition, after, payloads)
 
         follower = Follower(engine=engine, subscriptions=self._subscriptions, on_published=published)
-        task = asyncio.create_task(self._follow(number, follower), name=f"follow generation {number}")
+        task = asyncio.create_task(self._follow(number, engine, follower), name=f"follow generation {number}")
         self._running[number] = Running(number, engine, follower, log_id, task)
 
-    async def _follow(self, number: int, follower: Follower) -> None:
+    async def _follow(self, number: int, engine: AsyncEngine, follower: Follower) -> None:
         try:
-            await follower.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(follower.run())
+                for chore in self._chores:
+                    group.create_task(chore(engine, follower.take_turn))
         except* LogReplacedError:
             _log.info("%s: a log that it follows starts over, so its state is built anew", self._name)
             await self._begin_anew(number)
@@ -236,8 +245,12 @@ class FollowingService:
         # Compared with what was served a moment ago: under load neither is ever exactly where the other is.
         if before is None or not _caught_up(newest.follower, built, before):
             return
-        if any(_is_early(one, newest.follower, before) for one in self._subscriptions):
+        if any(is_early(one, newest.follower, before) for one in self._subscriptions):
             return
+        async with newest.engine.connect() as connection:
+            for waiting in self._unfinished:
+                if await waiting(connection):
+                    return
         async with self._registry.begin() as connection:
             await connection.execute(_LOCK_REGISTRY)
             await connection.execute(_RETIRE, {"generation": self._serving})
@@ -271,7 +284,7 @@ def _caught_up(follower: Follower, built: Checkpoints, served: Checkpoints) -> b
     return True
 
 
-def _is_early(subscription: Subscription[Any], follower: Follower, served: Checkpoints) -> bool:
+def is_early(subscription: Subscription[Any], follower: Follower, served: Checkpoints) -> bool:
     """True while a log was replaced from which another is made, and that one is still as it was before."""
     followed_before: dict[str, set[str]] = {}
     for (log, _), (log_id, _) in served.items():
