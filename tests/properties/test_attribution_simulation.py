@@ -7,18 +7,21 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.attribution.domain.attribute import People, attribute
-from services.attribution.domain.models import HOUR, Model, Rule
-from services.attribution.domain.orders import NO_VERSION, Notice, Platform, State, Told, known_order
+from services.attribution.domain.attribute import Around, People, consider, judge
+from services.attribution.domain.models import HOUR, Anchor, Basis, Model, Rule, TouchFilter
+from services.attribution.domain.orders import NO_VERSION, Line, Notice, Platform, Refund, State, Told, known_order
+from services.attribution.domain.rules import Rules
 from services.attribution.domain.snapshot import COUNTED, snapshot
 from services.attribution.domain.touches import Action, Answer, Channel, Touch
+from services.attribution.simulation.asking import Learning, Trial
 from services.attribution.simulation.evaluate import counted_orders, evaluate
-from services.attribution.simulation.loading import Loading, load
+from services.attribution.simulation.loading import complete, load
 from services.attribution.simulation.moves import moves, reason
 from services.attribution.simulation.stopping import Stop
 from services.attribution.simulation.totals import sums
+from services.attribution.simulation.trying import loading, try_on
 from services.attribution.store.blocks import IDENTIFIERS, ORDERS, TOUCHES
-from services.attribution.store.facts import identifier_number, identifier_row, order_row, touch_row
+from services.attribution.store.facts import identifier_row, order_row, touch_row
 from services.kernel.identifiers import Identifier, Kind
 from tests.attribution.columns import InMemory
 
@@ -34,6 +37,7 @@ class Shop:
         self.persons = {one: self._random.choice([-2, -1, 2, 3, 2**63 - 1]) for one in self._some(every, 10)}
         self.hubs = frozenset(self._some(every, self._random.randint(0, 2)))
         self.blocked = frozenset(self._some(every, self._random.randint(0, 1)))
+        self.count_tests, self.count_crawlers = (self._random.random() < 0.2 for _ in range(2))
         self.touches = [self._touch(number) for number in range(self._random.randint(0, 25))]
         self.orders = [self._order(number) for number in range(self._random.randint(0, 12))]
 
@@ -55,13 +59,14 @@ class Shop:
             channel=self._random.choice(list(Channel)),
             action=self._random.choice([*Action, Action.MESSAGE, Action.CLICK]),
             answer=self._random.choice([*Answer, Answer.HELPFUL, Answer.HELPFUL]),
-            touchpoint="",
+            touchpoint=self._random.choice(["", "website", "whatsapp"]),
             conversation_id="",
-            bot_name="",
-            agent_id="",
-            campaign="",
+            bot_name=self._random.choice(["", "one", "other"]),
+            agent_id=self._random.choice(["", "one", "other"]),
+            campaign=self._random.choice(["", "one", "other"]),
             crawler=self._random.random() < 0.05,
             identifiers=self._identifiers(list(Kind)),
+            experience_id=self._random.choice(["", "one", "other"]),
         )
 
     def _order(self, number):
@@ -79,11 +84,11 @@ class Shop:
             total_micros=self._random.choice(
                 [self._random.randint(-100, 10_000) * 10_000, self._random.randint(0, 10**7), 10**18 - 7, 0]
             ),
-            tax_micros=0,
-            shipping_micros=0,
-            fee_micros=0,
-            lines=(),
-            refunds=(),
+            tax_micros=self._random.choice([0, 210_000]),
+            shipping_micros=self._random.choice([0, 990_000]),
+            fee_micros=self._random.choice([0, 10_000]),
+            lines=(Line("1", "p", "", 1, 1_000_000, 200_000),),
+            refunds=(Refund("r", self._random.randint(1, 10**7), None, ()),) if self._random.random() < 0.3 else (),
             display_number="",
             identifiers=self._identifiers([kind for kind in Kind if kind is not Kind.CONVERSATION]),
         )
@@ -92,9 +97,23 @@ class Shop:
             Told(Notice.STATE, NO_VERSION, state, (), b""),
             *(Told(one, NO_VERSION, None, (), b"") for one in notices),
         )
-        return told, snapshot("shop", str(number), known_order(told), COUNTED)
+        return told, snapshot("shop", str(number), known_order(told), COUNTED, count_tests=self.count_tests)
+
+    def _filter(self):
+        def values(*known):
+            return frozenset(self._some(known, 2)) if self._random.random() < 0.15 else frozenset()
+
+        return TouchFilter(
+            actions=values(*Action),
+            touchpoints=values("website", "whatsapp", ""),
+            bot_names=values("one", "nobody"),
+            agent_ids=values("one", "other"),
+            campaigns=values("one", ""),
+            experience_ids=values("one", "other"),
+        )
 
     def model(self):
+        anchors = [Anchor.TOUCH, Anchor.TOUCH, Anchor.CLICK, Anchor.SESSION]
         weights = [0.0, 0.25, 0.5, 1.0, self._random.random(), self._random.random() * 1e-9]
         return Model(
             name="tried",
@@ -102,6 +121,10 @@ class Shop:
             channels=frozenset(self._some(Channel, 6)) if self._random.random() < 0.5 else frozenset(),
             window=self._random.choice([0, HOUR, 24 * HOUR, 72 * HOUR, 72 * HOUR]),
             rule=self._random.choice(list(Rule)),
+            anchor=self._random.choice(anchors),
+            basis=self._random.choice(list(Basis)),
+            filter=self._filter(),
+            counted={Platform.SHOPIFY: frozenset({"pending"})} if self._random.random() < 0.2 else {},
             helpful_only=self._random.random() < 0.3,
             half_life=self._random.choice([0, HOUR // 60, HOUR, 7 * 24 * HOUR]),
             weights={channel: Fraction(self._random.choice(weights)) for channel in self._some(Channel, 7)},
@@ -119,36 +142,54 @@ def cases_of(shop):
             IDENTIFIERS: [identifier_row(one, 77, hub=True) for one in sorted(persons)] + known,
         }
     )
-    wanted = Loading(NOW - 60 * HOUR, NOW, 72 * HOUR, frozenset(map(identifier_number, shop.blocked)))
-    return load(source, wanted, Stop()), source
+    models = [shop.model() for _ in range(8)]
+    trials = [
+        Trial(
+            simulated=model,
+            compared=models[0],
+            learning=Learning.NONE,
+            from_time=NOW - 60 * HOUR,
+            through_time=NOW,
+            moved_order_count=5,
+            rules=Rules(blocked=shop.blocked, count_tests=shop.count_tests, count_crawlers=shop.count_crawlers),
+        )
+        for model in models
+    ]
+    cases = load(source, loading(trials[0]), Stop())
+    for trial in trials:
+        cases = complete(source, cases, loading(trial))
+    return cases, source, trials
 
 
 def one_by_one(shop, model):
-    known = People(
-        {one: person for one, person in shop.persons.items() if one not in shop.hubs}, shop.hubs | shop.blocked
-    )
-    return [attribute(sale, shop.touches, model, known) for _, sale in shop.orders]
+    persons = {one: person for one, person in shop.persons.items() if one not in shop.hubs}
+    known = People(persons, shop.hubs | shop.blocked)
+    considering = [
+        consider(sale, Around(shop.touches), known, [model], count_crawlers=shop.count_crawlers)
+        for _, sale in shop.orders
+    ]
+    return [judge(one, model) for one in considering]
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32))
 def test_by_columns_and_one_by_one(seed):
     shop = Shop(seed)
-    cases, _ = cases_of(shop)
-    counted = counted_orders(cases, COUNTED)
+    cases, _, trials = cases_of(shop)
     sales = [shop.orders[row][1] for row in cases.orders.row.tolist()]
-    assert [sale.excluded is None for sale in sales] == counted.tolist()
-    tried_models = [shop.model() for _ in range(8)]
-    expectations = [one_by_one(shop, model) for model in tried_models]
+    expectations = [one_by_one(shop, trial.simulated) for trial in trials]
     outcomes = []
-    for tried, expected in zip(tried_models, expectations, strict=True):
-        outcome = evaluate(cases, tried, counted)
+    for trial, expected in zip(trials, expectations, strict=True):
+        statuses = {**COUNTED, **trial.simulated.counted}
+        counted = counted_orders(cases, statuses, count_tests=shop.count_tests)
+        assert [one.excluded is None for one in expected] == counted.tolist()
+        outcome = evaluate(cases, trial.simulated, counted, count_crawlers=shop.count_crawlers)
         outcomes.append(outcome)
         assert [one.matched_by or 0 for one in expected] == outcome.tier.tolist()
         rows = [
             (order, touch, part, gross, net)
             for order, one in enumerate(expected)
-            for touch, part, gross, net in one.credits
+            for touch, part, gross, net, _ in one.credits
         ]
         columns = (outcome.order, outcome.touch, outcome.millionths, outcome.gross_micros, outcome.net_micros)
         found = [
@@ -172,10 +213,40 @@ def test_by_columns_and_one_by_one(seed):
         assert dict(zip(found.order.tolist(), found.reason.tolist(), strict=True)) == expected_moves
 
 
+@settings(max_examples=10)
+@given(st.integers(0, 2**32))
+def test_a_trial_as_a_whole(seed):
+    shop = Shop(seed)
+    cases, source, trials = cases_of(shop)
+    for trial in trials[1:]:
+        told = []
+        result = try_on(cases, trial, source, Stop(), lambda *progress, told=told: told.append(progress))
+        assert told[-1] == (len(shop.orders), len(shop.orders))
+        pairs = list(zip(*(one_by_one(shop, model) for model in (trial.simulated, trial.compared)), strict=True))
+        moved = sorted(
+            (-sale.gross_micros, sale.source, sale.order_id, why, [earners(one) for one in pair])
+            for (_, sale), pair in zip(shop.orders, pairs, strict=True)
+            if (why := reason(*pair))
+        )
+        assert result.orders == sum(now.excluded is None for now, _ in pairs)
+        assert result.moved == len(moved)
+        found = [
+            (-one.gross_micros, one.source, one.order_id, one.reason, [list(one.simulated), list(one.compared)])
+            for one in result.moved_orders
+        ]
+        assert found == moved[:5]
+    same = try_on(cases, trials[0], source, Stop(), lambda *_: None)
+    assert (same.moved, same.simulated) == (0, same.compared)
+
+
+def earners(attribution):
+    return [credit.touch.event_id for credit in attribution.credits]
+
+
 def test_nothing_at_all():
     shop = Shop(0)
     shop.touches, shop.orders, shop.persons = [], [], {}
-    cases, _ = cases_of(shop)
+    cases, _, _ = cases_of(shop)
     outcome = evaluate(cases, Model(name="tried", version=0, window=HOUR), counted_orders(cases, COUNTED))
     assert (len(outcome.order), sums(cases, outcome), len(moves(outcome, outcome).order)) == (0, {}, 0)
 
@@ -197,7 +268,7 @@ def test_what_decayed_to_nothing_earns_nothing():
     ]
     model = Model(name="tried", version=0, window=HOUR, rule=Rule.TIME_DECAY, half_life=1)
     [expected] = one_by_one(shop, model)
-    cases, _ = cases_of(shop)
+    cases, _, _ = cases_of(shop)
     outcome = evaluate(cases, model, counted_orders(cases, COUNTED))
     assert outcome.gross_micros.tolist() == [credit.gross_micros for credit in expected.credits]
     assert len(outcome.gross_micros) == 3

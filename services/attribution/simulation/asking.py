@@ -1,16 +1,13 @@
 """What is to be tried: which model, beside which, over which days."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import IntEnum
 from zoneinfo import ZoneInfo
 
 from services.attribution.domain.models import Model
-from services.attribution.domain.orders import Platform
 from services.attribution.domain.rules import Rules
 from services.kernel.failures import InvalidArgumentError
-from services.kernel.identifiers import Identifier
 
 LONGEST_DAYS = 400
 """Days in a period, at most."""
@@ -28,7 +25,10 @@ class Learning(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A model to be tried beside another over a period, its bounds included; times in nanoseconds since 1970."""
+    """A model to be tried beside another over a period, its bounds included; times in nanoseconds since 1970.
+
+    `rules` are what else holds for the tenant's orders.
+    """
 
     simulated: Model
     compared: Model
@@ -36,8 +36,7 @@ class Trial:
     from_time: int
     through_time: int
     moved_order_count: int
-    counted: Mapping[Platform, frozenset[str]]
-    blocked: frozenset[Identifier]
+    rules: Rules
 
 
 def saved(rules: Rules, name: str, field: str) -> Model:

@@ -1,5 +1,6 @@
 """A period's orders and the touches tied to them, as columns: what every model is tried on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,7 +16,7 @@ Floats: TypeAlias = NDArray[np.float64]
 class Orders:
     """Orders of a period, one a row; `row` is where the store keeps each, numbers are those of `store.facts`.
 
-    `node` is as for touches.
+    `node` is as for touches. `amounts` are gross and net of the bases that were loaded, by the store's columns.
     """
 
     row: Numbers
@@ -23,9 +24,8 @@ class Orders:
     marks: Numbers
     status: Numbers
     currency: Numbers
-    gross_micros: Numbers
-    net_micros: Numbers
     node: Numbers
+    amounts: Mapping[str, Numbers]
 
     def __len__(self) -> int:
         return len(self.row)
@@ -36,12 +36,14 @@ class Touches:
     """Touches of the period and of the time that windows may reach back before it, in the store's sequence.
 
     `node` is the person whom a touch reached, or what it names where nobody is known by that; 0 where it names nobody.
+    `values` are the columns that were loaded for filters, by the store's names.
     """
 
     row: Numbers
     time: Numbers
     marks: Numbers
     node: Numbers
+    values: Mapping[str, Numbers]
 
     def __len__(self) -> int:
         return len(self.row)

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from services.attribution.simulation.cases import Cases
-from services.attribution.simulation.loading import Loading, load
+from services.attribution.simulation.loading import Loading, complete, load
 from services.attribution.simulation.stopping import Stop
 from services.attribution.store.columns import Reader
 
@@ -51,6 +51,7 @@ class Datasets:
             or (kept.cases.reach < wanted.reach)
         ):
             kept = _Kept(row_counts, wanted.blocked, load(reader, wanted, stop))
+        kept = kept._replace(cases=complete(reader, kept.cases, wanted))
         with self._lock:
             self._kept[key] = kept
             self._kept.move_to_end(key)

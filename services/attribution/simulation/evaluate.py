@@ -3,26 +3,40 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.attribution.domain import models
-from services.attribution.domain.attribute import WHOLE
-from services.attribution.domain.models import Model, Rule
+from services.attribution.domain.models import Anchor, Basis, Model, Rule
 from services.attribution.domain.orders import Platform
+from services.attribution.domain.shares import WHOLE
 from services.attribution.domain.touches import Action, Answer, Channel, Touch, is_helpful
 from services.attribution.simulation import splits
-from services.attribution.simulation.cases import Cases, Flags, Floats, Numbers
+from services.attribution.simulation.cases import Cases, Flags, Floats, Numbers, Touches
 from services.attribution.store import facts
 from services.kernel.money import minor_unit
 
 STEPS: Final = np.array([0, 1, 2, 2, 2, 3, 4], np.int8)
 """The cascade's step of each tier."""
 
+_SESSION_TIER: Final = 1
 _PERSON_TIER: Final = 6
 _NO_TIER: Final = 127
+
+
+_AMOUNTS: Final = {
+    Basis.TOTAL: ("gross_micros", "net_micros"),
+    Basis.WITHOUT_TAX: ("gross_without_tax", "net_without_tax"),
+    Basis.WITHOUT_SHIPPING: ("gross_without_shipping", "net_without_shipping"),
+    Basis.WITHOUT_TAX_AND_SHIPPING: ("gross_without_both", "net_without_both"),
+}
+
+
+def by_columns(model: Model) -> bool:
+    """True for models that only look at an order, its touches, and who belongs together."""
+    return not model.by_line and not model.conversational
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,44 +63,80 @@ class Outcome:
         )
 
 
-def counted_orders(cases: Cases, counted: Mapping[Platform, frozenset[str]]) -> Flags:
-    """Which orders count as sold."""
+def counted_orders(cases: Cases, counted: Mapping[Platform, frozenset[str]], *, count_tests: bool = False) -> Flags:
+    """Which orders count as sold, where these statuses do."""
     orders = cases.orders
     sold = np.zeros(len(orders), np.bool_)
     platform = orders.marks & facts.PLATFORM_BITS
     for one, statuses in counted.items():
         numbers = np.array([facts.number("status", status) for status in statuses], np.int64)
         sold |= (platform == one) & np.isin(orders.status, numbers)
-    refused = facts.TEST_BIT | facts.DELETED_BIT | facts.TRASHED_BIT | facts.CANCELLED_BIT
+    refused = facts.DELETED_BIT | facts.TRASHED_BIT | facts.CANCELLED_BIT | (0 if count_tests else facts.TEST_BIT)
     found: Flags = sold & ((orders.marks & refused) == 0)
     return found
 
 
-def eligible_marks(model: Model) -> Flags:
-    """For each of the marks that a touch can have, whether the model lets such touches earn anything."""
+def eligible_touches(
+    touches: Touches, chosen: NDArray[np.signedinteger[Any]], model: Model, *, count_crawlers: bool = False
+) -> Flags:
+    """For each of some touches, whether the model lets such a one earn credit."""
+    marks = touches.marks[chosen]
+    allowed = _eligible_marks(model)
+    eligible = allowed[marks & ~facts.CRAWLER_BIT] & (count_crawlers | ((marks & facts.CRAWLER_BIT) == 0))
+    for column, values in filtered_values(model).items():
+        eligible &= np.isin(touches.values[column][chosen], values)
+    found: Flags = eligible
+    return found
+
+
+def filtered_values(model: Model) -> dict[str, Numbers]:
+    """The numbers that a model's filter lets pass, by the touches' column."""
+    spaces = (
+        ("touchpoint", "touchpoint", model.filter.touchpoints),
+        ("bot_name", "bot", model.filter.bot_names),
+        ("agent_id", "agent", model.filter.agent_ids),
+        ("campaign", "campaign", model.filter.campaigns),
+        ("experience_id", "experience", model.filter.experience_ids),
+    )
+    return {
+        column: np.array([facts.number(space, value) for value in sorted(values)], np.int64)
+        for column, space, values in spaces
+        if values
+    }
+
+
+def amount_columns(model: Model) -> tuple[str, str]:
+    """The columns of what the model credits of orders, gross and net."""
+    return _AMOUNTS[model.basis]
+
+
+def _eligible_marks(model: Model) -> Flags:
     allowed = np.zeros(facts.MARKS, np.bool_)
-    for channel in model.channels or frozenset(Channel):
-        for action in frozenset(Action) - {Action.LINK_CLICK}:
+    actions = frozenset({Action.CLICK}) if model.anchor is Anchor.CLICK else frozenset(Action) - {Action.LINK_CLICK}
+    for channel in filter(model.looks_at, Channel):
+        for action in actions & (model.filter.actions or actions):
             for answer in Answer:
                 touch = _touch(0, channel, action, answer)
                 allowed[facts.touch_marks(touch)] = is_helpful(touch) or not model.helpful_only
     return allowed
 
 
-def eligible_pairs(cases: Cases, model: Model, counted: Flags) -> Numbers:
+def eligible_pairs(cases: Cases, model: Model, counted: Flags, *, count_crawlers: bool = False) -> Numbers:
     """The pairs whose touch may earn credit, whatever the order's other touches are."""
     pairs = cases.pairs
-    eligible = eligible_marks(model)[cases.touches.marks[pairs.touch]]
-    eligible &= pairs.age <= model.window
-    eligible &= counted[pairs.order]
-    eligible &= (pairs.tier != _PERSON_TIER) | ~pairs.conflict
-    return np.flatnonzero(eligible)
+    if model.anchor is Anchor.SESSION:
+        eligible = pairs.tier == _SESSION_TIER
+    else:
+        eligible = pairs.age <= model.window
+        eligible &= (pairs.tier != _PERSON_TIER) | ~pairs.conflict
+    chosen = np.flatnonzero(eligible & counted[pairs.order])
+    return chosen[eligible_touches(cases.touches, pairs.touch[chosen], model, count_crawlers=count_crawlers)]
 
 
-def evaluate(cases: Cases, model: Model, counted: Flags) -> Outcome:
+def evaluate(cases: Cases, model: Model, counted: Flags, *, count_crawlers: bool = False) -> Outcome:
     """What the model says of the period's orders."""
     pairs = cases.pairs
-    chosen = eligible_pairs(cases, model, counted)
+    chosen = eligible_pairs(cases, model, counted, count_crawlers=count_crawlers)
     chosen, tier = _winners(cases, chosen)
     grouped = splits.groups(pairs.order[chosen].astype(np.int64))
     match model.rule:
@@ -153,10 +203,11 @@ def _weightless(model: Model) -> int:
 def _parts(cases: Cases, model: Model, chosen: Numbers, grouped: splits.Groups) -> dict[str, Numbers]:
     orders = cases.orders
     order = cases.pairs.order[chosen][grouped.start]
+    gross, net = (orders.amounts[column] for column in amount_columns(model))
     totals = {
         "millionths": (np.full(len(order), WHOLE), np.ones(len(order), np.int64)),
-        "gross_micros": (orders.gross_micros[order], _units(orders.currency[order])),
-        "net_micros": (orders.net_micros[order], _units(orders.currency[order])),
+        "gross_micros": (gross[order], _units(orders.currency[order])),
+        "net_micros": (net[order], _units(orders.currency[order])),
     }
     several = grouped.size > 1
     rows = several[grouped.of_row]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, Protocol
 
 import duckdb
@@ -37,12 +38,22 @@ class Source(Protocol):
 
 
 class Loading(NamedTuple):
-    """What is to be loaded: a period, its bounds included, and how far before it; `blocked` numbers name nobody."""
+    """What is to be loaded: a period, its bounds included, and how far before it; `blocked` numbers name nobody.
+
+    `amounts` and `values` are the columns of orders and touches that models ask for.
+    """
 
     from_time: int
     through_time: int
     reach: int
     blocked: frozenset[int]
+    amounts: frozenset[str]
+    values: frozenset[str]
+
+    @property
+    def times(self) -> tuple[int, int]:
+        """The bounds of the touches that matter."""
+        return self.from_time - self.reach, self.through_time
 
 
 class _Table(NamedTuple):
@@ -68,10 +79,11 @@ def load(source: Source, wanted: Loading, stop: Stop) -> Cases:
     Raises FailedPreconditionError when there is more than is laid out in memory.
     """
     known = _last_told(_read(source, IDENTIFIERS, IDENTIFIERS.columns[1:]), "identifier")
-    orders = _within(_last_told(_read(source, ORDERS, ORDERS.columns), "order_key"), "order_time", wanted, reach=0)
+    columns = ("order_time", "order_key", "marks", "status", "currency", *map(_name, ORDER_KINDS))
+    period = (wanted.from_time, wanted.through_time)
+    orders = _within(_last_told(_read(source, ORDERS, columns), "order_key"), "order_time", period)
     columns = ("occur_time", "marks", *map(_name, TOUCH_KINDS))
-    times = (wanted.from_time - wanted.reach, wanted.through_time)
-    touches = _within(_read(source, TOUCHES, columns, times), "occur_time", wanted, reach=wanted.reach)
+    touches = _within(_read(source, TOUCHES, columns, wanted.times), "occur_time", wanted.times)
     stop.look()
     with _engine() as engine, stop.interrupting(engine.interrupt):
         _register_people(engine, known, wanted.blocked)
@@ -83,17 +95,49 @@ def load(source: Source, wanted: Loading, stop: Stop) -> Cases:
         orders=Orders(
             row=orders.row,
             time=orders.column("order_time"),
-            **{name: orders.column(name) for name in ("marks", "status", "currency", "gross_micros", "net_micros")},
+            marks=orders.column("marks"),
+            status=orders.column("status"),
+            currency=orders.column("currency"),
             node=buyers,
+            amounts=_more(source, ORDERS, wanted.amounts, orders.row, EVERYWHEN),
         ),
         touches=Touches(
-            row=touches.row, time=touches.column("occur_time"), marks=touches.column("marks"), node=persons
+            row=touches.row,
+            time=touches.column("occur_time"),
+            marks=touches.column("marks"),
+            node=persons,
+            values=_more(source, TOUCHES, wanted.values, touches.row, wanted.times),
         ),
         pairs=_in_total_order(source, pairs, touches),
         from_time=wanted.from_time,
         through_time=wanted.through_time,
         reach=wanted.reach,
     )
+
+
+def complete(source: Source, cases: Cases, wanted: Loading) -> Cases:
+    """The cases with the columns that are wanted of them beside those that they have."""
+    orders, touches = cases.orders, cases.touches
+    amounts, values = wanted.amounts - orders.amounts.keys(), wanted.values - touches.values.keys()
+    if not amounts and not values:
+        return cases
+    times = (cases.from_time - cases.reach, cases.through_time)
+    return replace(
+        cases,
+        orders=replace(orders, amounts={**orders.amounts, **_more(source, ORDERS, amounts, orders.row, EVERYWHEN)}),
+        touches=replace(touches, values={**touches.values, **_more(source, TOUCHES, values, touches.row, times)}),
+    )
+
+
+def _more(
+    source: Source, layout: Layout, columns: Collection[str], rows: Numbers, times: tuple[int, int]
+) -> dict[str, Numbers]:
+    """More columns of some rows, in ascending sequence, that are within the times."""
+    if not columns:
+        return {}
+    table = _read(source, layout, sorted(columns), times)
+    places = np.searchsorted(table.row, rows)
+    return {name: table.column(name)[places] for name in columns}
 
 
 def _name(kind: Kind) -> str:
@@ -115,9 +159,9 @@ def _joined(pieces: Sequence[tuple[Numbers | None, int]]) -> Numbers | None:
     return np.concatenate([np.zeros(count, np.int64) if piece is None else piece for piece, count in pieces])
 
 
-def _within(table: _Table, name: str, wanted: Loading, *, reach: int) -> _Table:
+def _within(table: _Table, name: str, times: tuple[int, int]) -> _Table:
     time = table.column(name)
-    inside = (time >= wanted.from_time - reach) & (time <= wanted.through_time)
+    inside = (time >= times[0]) & (time <= times[1])
     return table if inside.all() else table.where(inside)
 
 

@@ -10,7 +10,7 @@ from services.attribution.domain.models import Model
 from services.attribution.domain.touches import Channel
 from services.attribution.simulation import splits
 from services.attribution.simulation.cases import Cases, Flags, Numbers
-from services.attribution.simulation.evaluate import eligible_marks, eligible_pairs
+from services.attribution.simulation.evaluate import eligible_pairs, eligible_touches
 from services.attribution.simulation.walked import Walked
 from services.attribution.store import facts
 
@@ -22,35 +22,36 @@ Names: TypeAlias = Callable[[Numbers], Mapping[int, tuple[str, ...]]]
 """Source and event id of touches, by where the store keeps them."""
 
 
-def paths(cases: Cases, model: Model, counted: Flags, names: Names) -> Paths:
+def paths(cases: Cases, model: Model, counted: Flags, names: Names, *, count_crawlers: bool = False) -> Paths:
     """The period's paths under a model.
 
     A counted order's path are the touches that may earn credit for it. Who was reached and has no counted order after
     that in the period walked a path to nothing: all touches since the last order that the model would look at. The
     same channel several times in succession is once in a path.
     """
-    converting = _counts(*_converting(cases, model, counted))
-    lost = _counts(*_lost(cases, model, counted, names))
+    eligible = eligible_pairs(cases, model, counted, count_crawlers=count_crawlers)
+    converting = _counts(*_converting(cases, eligible))
+    reached = np.flatnonzero((cases.touches.time >= cases.from_time) & (cases.touches.node != 0))
+    reached = reached[eligible_touches(cases.touches, reached, model, count_crawlers=count_crawlers)]
+    lost = _counts(*_lost(cases, reached, counted, names))
     return {
         path: Walked(converting[path] + lost[path], converting[path])
         for path in sorted(converting.keys() | lost.keys())
     }
 
 
-def _converting(cases: Cases, model: Model, counted: Flags) -> tuple[Numbers, Numbers]:
+def _converting(cases: Cases, eligible: Numbers) -> tuple[Numbers, Numbers]:
     """Order and channel of each eligible pair."""
-    eligible = eligible_pairs(cases, model, counted)
     channel = cases.touches.marks[cases.pairs.touch[eligible]] & facts.CHANNEL_BITS
     return cases.pairs.order[eligible].astype(np.int64), channel
 
 
-def _lost(cases: Cases, model: Model, counted: Flags, names: Names) -> tuple[Numbers, Numbers]:
-    """Person and channel of each touch in the period that no counted order of the person follows."""
+def _lost(cases: Cases, chosen: Numbers, counted: Flags, names: Names) -> tuple[Numbers, Numbers]:
+    """Person and channel of each of the touches that no counted order of the person follows."""
     touches, pairs = cases.touches, cases.pairs
     followed = np.zeros(len(touches), np.bool_)
     followed[pairs.touch[counted[pairs.order]]] = True
-    mine = (touches.time >= cases.from_time) & (touches.node != 0) & ~followed
-    chosen = np.flatnonzero(mine & eligible_marks(model)[touches.marks])
+    chosen = chosen[~followed[chosen]]
     chosen = chosen[np.lexsort((touches.time[chosen], touches.node[chosen]))]
     chosen = chosen[touches.time[chosen] >= _last_orders(cases, counted, touches.node[chosen])]
     chosen = _in_total_order(cases, chosen, names)

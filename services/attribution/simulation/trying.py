@@ -1,20 +1,21 @@
 """Tries a model on a period's columns, beside another."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
 import numpy as np
 
-from services.attribution.domain.models import DAY, Model
-from services.attribution.domain.orders import Platform
+from services.attribution.domain.models import DAY, Anchor, Model
+from services.attribution.domain.spans import EVER
 from services.attribution.domain.touches import Channel
 from services.attribution.simulation import moves as moving
 from services.attribution.simulation import totals
 from services.attribution.simulation.asking import Learning, Trial
 from services.attribution.simulation.cases import Cases, Flags, Numbers
-from services.attribution.simulation.evaluate import Outcome, counted_orders, evaluate
+from services.attribution.simulation.evaluate import Outcome, amount_columns, counted_orders, evaluate, filtered_values
 from services.attribution.simulation.loading import Loading, Source
 from services.attribution.simulation.markov import removal_effects
 from services.attribution.simulation.paths import paths
@@ -36,21 +37,29 @@ Progress = Callable[[int, int], None]
 
 def loading(trial: Trial) -> Loading:
     """What a trial needs."""
-    reach = max(_USUAL_REACH, trial.simulated.window, trial.compared.window)
-    blocked = frozenset(map(facts.identifier_number, trial.blocked))
-    return Loading(trial.from_time, trial.through_time, reach, blocked)
+    models = (trial.simulated, trial.compared)
+    reach = EVER if any(model.anchor is Anchor.SESSION for model in models) else max(model.window for model in models)
+    return Loading(
+        trial.from_time,
+        trial.through_time,
+        max(_USUAL_REACH, reach),
+        blocked=frozenset(map(facts.identifier_number, trial.rules.blocked)),
+        # Moved orders are told with all of their amount.
+        amounts=frozenset(("gross_micros", "net_micros")).union(*map(amount_columns, models)),
+        values=frozenset[str]().union(*map(filtered_values, models)),
+    )
 
 
 def try_on(cases: Cases, trial: Trial, source: Source, stop: Stop, progress: Progress) -> Result:
     """What the trial finds. `source` names the orders and touches that are told of one by one."""
-    counted = counted_orders(cases, _counted(trial, trial.simulated))
+    counted, counted_then = (_counted(cases, trial, model) for model in (trial.simulated, trial.compared))
     learned = _learned(cases, trial, counted, source)
     simulated = trial.simulated
     if learned:
         simulated = replace(simulated, weights={channel: one.weight for channel, one in learned.items()})
     done = _Done(len(cases.orders), progress)
-    now = _evaluated(cases, simulated, counted, stop, done)
-    then = _evaluated(cases, trial.compared, counted_orders(cases, _counted(trial, trial.compared)), stop, done)
+    evaluated = partial(_evaluated, cases, stop=stop, done=done, count_crawlers=trial.rules.count_crawlers)
+    now, then = evaluated(simulated, counted), evaluated(trial.compared, counted_then)
     moved = moving.moves(now, then)
     return Result(
         simulated=totals.sums(cases, now),
@@ -62,8 +71,8 @@ def try_on(cases: Cases, trial: Trial, source: Source, stop: Stop, progress: Pro
     )
 
 
-def _counted(trial: Trial, model: Model) -> Mapping[Platform, frozenset[str]]:
-    return {**trial.counted, **model.counted}
+def _counted(cases: Cases, trial: Trial, model: Model) -> Flags:
+    return counted_orders(cases, {**trial.rules.counted, **model.counted}, count_tests=trial.rules.count_tests)
 
 
 class _Done:
@@ -77,14 +86,14 @@ class _Done:
         self._progress(self._halves // 2, self._total)
 
 
-def _evaluated(cases: Cases, model: Model, counted: Flags, stop: Stop, done: _Done) -> Outcome:
+def _evaluated(cases: Cases, model: Model, counted: Flags, *, stop: Stop, done: _Done, count_crawlers: bool) -> Outcome:
     bounds = np.linspace(0, len(cases.orders), _CHUNKS + 1).astype(np.int64)
     places = np.searchsorted(cases.pairs.order, bounds)
     outcomes = []
     for chunk in range(_CHUNKS):
         stop.look()
         part = replace(cases, pairs=cases.pairs.between(int(places[chunk]), int(places[chunk + 1])))
-        outcomes.append(evaluate(part, model, counted))
+        outcomes.append(evaluate(part, model, counted, count_crawlers=count_crawlers))
         done.add(int(bounds[chunk + 1] - bounds[chunk]))
     return Outcome.joined(outcomes)
 
@@ -93,7 +102,13 @@ def _learned(cases: Cases, trial: Trial, counted: Flags, source: Source) -> dict
     """The weights of channels, as numbers that a saved model can have, too."""
     if trial.learning is Learning.NONE:
         return {}
-    walked = paths(cases, trial.simulated, counted, lambda rows: source.names(TOUCHES, rows))
+    walked = paths(
+        cases,
+        trial.simulated,
+        counted,
+        lambda rows: source.names(TOUCHES, rows),
+        count_crawlers=trial.rules.count_crawlers,
+    )
     if trial.learning is Learning.MARKOV:
         effects = removal_effects(walked)
         return {one: Weight(_storable(found.credit), found.removal_effect) for one, found in effects.items()}
@@ -110,7 +125,7 @@ def _listed(
     cases: Cases, source: Source, moved: moving.Moves, outcomes: tuple[Outcome, Outcome], count: int
 ) -> list[MovedOrder]:
     """The moved orders of the greatest amounts, then by source and id."""
-    amounts = cases.orders.gross_micros[moved.order]
+    amounts = cases.orders.amounts["gross_micros"][moved.order]
     if len(amounts) > count:
         # All that could be among the first: those as great as the last of them too, since names decide between these.
         chosen = np.flatnonzero(amounts >= np.partition(amounts, len(amounts) - count)[len(amounts) - count])

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import chain
 from typing import Final, NamedTuple
 
+from services.attribution.domain.amounts import order_amount
+from services.attribution.domain.models import Basis
 from services.attribution.domain.orders import Told, known_order
 from services.attribution.domain.snapshot import Snapshot
 from services.attribution.domain.touches import Touch
@@ -22,6 +25,9 @@ TOUCH_KINDS: Final = (
     Kind.CLICK,
 )
 ORDER_KINDS: Final = (Kind.SESSION, Kind.VISITOR, Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER, Kind.CLICK)
+
+BASES: Final = (Basis.TOTAL, Basis.WITHOUT_TAX, Basis.WITHOUT_SHIPPING, Basis.WITHOUT_TAX_AND_SHIPPING)
+"""What of an order's amount is kept, gross and net of each."""
 
 # Bits of a touch's marks.
 CHANNEL_BITS: Final = 0b111
@@ -85,6 +91,7 @@ def touch_row(touch: Touch) -> Row:
             number("bot", touch.bot_name),
             number("agent", touch.agent_id),
             number("campaign", touch.campaign),
+            number("experience", touch.experience_id),
         ),
         (touch.source, touch.event_id),
     )
@@ -110,8 +117,7 @@ def order_row(told: Sequence[Told], sale: Snapshot) -> Row | None:
             marks,
             number("status", state.status),
             currency_number(sale.currency_code),
-            sale.gross_micros,
-            sale.net_micros,
+            *chain.from_iterable(order_amount(sale, basis) for basis in BASES),
             *_of_kinds(sale.identifiers, ORDER_KINDS),
         ),
         (sale.source, sale.order_id),
