@@ -6,21 +6,22 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 from touchstone.ingest.v1 import event_pb2
 
-from services.attribution.domain.attribute import Attribution, People
+from services.attribution.domain.attribute import NOTHING, Around, Attribution, People
+from services.attribution.domain.baskets import Seen
+from services.attribution.domain.conversations import Step
 from services.attribution.domain.decide import decide, open_to_people
-from services.attribution.domain.orders import Told, known_order
+from services.attribution.domain.orders import KnownOrder, Told, known_order
 from services.attribution.domain.rules import Rules
 from services.attribution.domain.snapshot import Snapshot, snapshot
+from services.attribution.domain.spans import EVER
 from services.attribution.domain.touches import Touch
 from services.attribution.store.moments import micros
 from services.attribution.store.orders import OrderKey
 from services.attribution.store.people import Named, Standing, read_standings
-from services.attribution.store.rules import read_rules
 from services.attribution.store.touches import Search, find_touches
 from services.attribution.wire import credits as credits_wire
 from services.attribution.wire import events as events_wire
-from services.attribution.wire import rules as rules_wire
-from services.kernel.identifiers import Identifier
+from services.kernel.identifiers import Identifier, Kind
 
 _UNKNOWN = Standing()
 
@@ -38,11 +39,11 @@ AS_FAR_AS_MODELS = Reach()
 
 
 class Case(NamedTuple):
-    """An order, the touches that may have to do with it, and who is who among them."""
+    """An order, what happened around it and may have to do with it, and who is who among all these."""
 
     tenant_id: str
     order: Snapshot
-    touches: Sequence[Touch]
+    around: Around
     people: People
 
 
@@ -55,14 +56,6 @@ class Recounted(NamedTuple):
     open_to_people: bool
 
 
-async def rules_of(connection: AsyncConnection, tenant_ids: set[str]) -> dict[str, Rules]:
-    """The rules of these tenants."""
-    documents = await read_rules(connection, tenant_ids)
-    return {
-        tenant_id: rules_wire.rules(document.settings, document.models) for tenant_id, document in documents.items()
-    }
-
-
 async def recount(
     connection: AsyncConnection,
     orders: Mapping[OrderKey, Sequence[Told]],
@@ -71,21 +64,28 @@ async def recount(
 ) -> dict[OrderKey, Recounted]:
     """What each order earns whom. Orders of which only notices were told are left out."""
     sales = {
-        key: snapshot(key.source, key.order_id, known, rules[key.tenant_id].counted)
+        key: _sale(key, known, rules[key.tenant_id])
         for key, told in orders.items()
         if (known := known_order(told)) is not None
     }
     cases = await _gather(connection, [(key.tenant_id, sale) for key, sale in sales.items()], rules, reach)
-    return {key: _recounted(case, rules[key.tenant_id]) for key, case in zip(sales, cases, strict=True)}
+    explained = reach is not AS_FAR_AS_MODELS
+    return {
+        key: _recounted(case, rules[key.tenant_id], verdicts=explained) for key, case in zip(sales, cases, strict=True)
+    }
 
 
-def _recounted(case: Case, rules: Rules) -> Recounted:
-    attributions = decide(case.order, case.touches, rules, case.people)
+def _sale(key: OrderKey, known: KnownOrder, rules: Rules) -> Snapshot:
+    return snapshot(key.source, key.order_id, known, rules.counted, count_tests=rules.count_tests)
+
+
+def _recounted(case: Case, rules: Rules, *, verdicts: bool) -> Recounted:
+    attributions = decide(case.order, case.around, rules, case.people, verdicts=verdicts)
     return Recounted(
         case=case,
         attributions=attributions,
         entry=credits_wire.order_credits(case.tenant_id, case.order, attributions),
-        open_to_people=open_to_people(case.order, attributions),
+        open_to_people=open_to_people(attributions),
     )
 
 
@@ -109,21 +109,33 @@ async def _gather(
         for search in _searches(_Asking(number, tenant_id, order), standings, rules[tenant_id], reach)
     ]
     found = await find_touches(connection, searches)
-    touches: dict[int, list[Touch]] = {}
+    happened: dict[int, list[Touch | Step | Seen]] = {}
     for number, source, event in found:
-        touches.setdefault(number, []).append(events_wire.touch(source, event_pb2.Event.FromString(event)))
+        what = events_wire.happened(source, event_pb2.Event.FromString(event))
+        if what is not None:
+            happened.setdefault(number, []).append(what)
     theirs = {
         (orders[number][0], identifier)
-        for number, mine in touches.items()
-        for touch in mine
-        for identifier in touch.identifiers
+        for number, mine in happened.items()
+        for one in mine
+        for identifier in one.identifiers
     }
     standings.update(await read_standings(connection, theirs.difference(standings)))
     people = _people({tenant_id for tenant_id, _ in orders}, standings, rules)
     return [
-        Case(tenant_id, order, touches.get(number, ()), people[tenant_id])
+        Case(tenant_id, order, _around(happened.get(number)), people[tenant_id])
         for number, (tenant_id, order) in enumerate(orders)
     ]
+
+
+def _around(happened: Sequence[Touch | Step | Seen] | None) -> Around:
+    if not happened:
+        return NOTHING
+    return Around(
+        [one for one in happened if isinstance(one, Touch)],
+        [one for one in happened if isinstance(one, Step)],
+        [one for one in happened if isinstance(one, Seen)],
+    )
 
 
 class _Asking(NamedTuple):
@@ -136,17 +148,22 @@ class _Asking(NamedTuple):
 
 def _searches(asking: _Asking, standings: Mapping[Named, Standing], rules: Rules, reach: Reach) -> Iterable[Search]:
     number, tenant_id, order = asking
-    bounds = (micros(order.order_time - max(reach.before, rules.window)), micros(order.order_time + reach.after))
+    spans = rules.spans
+    through = micros(order.order_time + reach.after)
+    since = micros(order.order_time - max(reach.before, rules.window))
+    ever = micros(order.order_time - EVER)
+    whole = spans.conversation is not None
     persons = set[int]()
     for identifier in order.identifiers:
         standing = standings.get((tenant_id, identifier), _UNKNOWN)
         nobody = standing.hub or identifier in rules.blocked
         if not nobody or reach.by_hubs:
-            yield Search(number, tenant_id, *bounds, identifier=identifier)
+            first = ever if spans.session_channels and identifier.kind is Kind.SESSION else since
+            yield Search(number, tenant_id, first, through, identifier=identifier, conversations=whole)
         if not nobody and standing.person_id is not None:
             persons.add(standing.person_id)
     for person_id in persons:
-        yield Search(number, tenant_id, *bounds, person_id=person_id)
+        yield Search(number, tenant_id, since, through, person_id=person_id, conversations=whole)
 
 
 def _people(

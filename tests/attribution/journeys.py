@@ -22,7 +22,9 @@ def ago(hours: float = 0, *, seconds: float = 0, nanos: int = 0) -> tuple[timede
 class Journey:
     """One order and the touches around it, each told as (name, how long before it, by whom, what).
 
-    `shares` are the touches' parts of the order in millionths; `verdicts` what became of them.
+    `shares` are the touches' parts of the order in millionths; `verdicts` what became of them. `beside` is what else
+    happened: steps of conversations, products seen, settings. `asks` names the default model that is asked, where no
+    other is told.
     """
 
     because: str
@@ -30,13 +32,15 @@ class Journey:
     orders: tuple[event_pb2.Event, ...] = (order("1", ME),)
     people: people_pb2.PeopleChange | None = None
     model: dict[str, Any] | None = None
+    asks: str = "conversations"
+    beside: tuple[event_pb2.Event, ...] = ()
     tier: str = ""
     shares: dict[str, int]
     verdicts: dict[str, str]
     excluded: str = ""
 
     def events(self) -> list[event_pb2.Event]:
-        return [*map(self._touch, self.touches), *self.orders]
+        return [*map(self._touch, self.touches), *self.beside, *self.orders]
 
     @staticmethod
     def _touch(told: tuple[str, tuple[timedelta, int], dict[str, str], dict[str, Any]]) -> event_pb2.Event:

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from touchstone.identity.v1 import people_pb2
 from touchstone.ingest.v1 import event_pb2
 
-from services.attribution.domain.attribute import Attribution, People
+from services.attribution.domain.attribute import Around, Attribution, People
+from services.attribution.domain.baskets import Seen
+from services.attribution.domain.conversations import Step
 from services.attribution.domain.decide import decide
 from services.attribution.domain.orders import Told, fold, known_order
 from services.attribution.domain.snapshot import Snapshot, snapshot
@@ -22,14 +24,14 @@ def decisions(
 ) -> dict[tuple[str, str], tuple[Snapshot, tuple[Attribution, ...]]]:
     """Every order of one tenant with what its models say, by (source, order id)."""
     told: dict[tuple[str, str], list[Told]] = {}
-    touches: dict[tuple[str, str], Touch] = {}
+    happened: dict[tuple[str, str], Touch | Step | Seen | None] = {}
     settings = models = None
     for logged in events:
         match logged.event.WhichOneof("payload"):
             case "order":
                 told.setdefault((logged.source, logged.event.order.order_id), []).append(events_wire.told(logged.event))
-            case "interaction":
-                touches[logged.source, logged.event.event_id] = events_wire.touch(logged.source, logged.event)
+            case "interaction" | "conversation" | "storefront":
+                happened[logged.source, logged.event.event_id] = events_wire.happened(logged.source, logged.event)
             case "settings":
                 settings = logged.event.settings.SerializeToString()
             case "models":
@@ -41,12 +43,17 @@ def decisions(
         persons |= people_wire.memberships(change)
         hubs |= people_wire.hub_changes(change)
     who = People(persons, {identifier for identifier, hub in hubs.items() if hub} | rules.blocked)
+    around = Around(
+        [one for one in happened.values() if isinstance(one, Touch)],
+        [one for one in happened.values() if isinstance(one, Step)],
+        [one for one in happened.values() if isinstance(one, Seen)],
+    )
     decided = {}
     for (source, order_id), all_told in told.items():
         known = known_order(fold(all_told))
         if known is not None:
-            sale = snapshot(source, order_id, known, rules.counted)
-            decided[source, order_id] = (sale, decide(sale, list(touches.values()), rules, who))
+            sale = snapshot(source, order_id, known, rules.counted, count_tests=rules.count_tests)
+            decided[source, order_id] = (sale, decide(sale, around, rules, who))
     return decided
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from touchstone.identity.v1 import people_pb2
-from touchstone.ingest.v1 import event_pb2, interaction_pb2, order_pb2
+from touchstone.ingest.v1 import conversation_pb2, event_pb2, interaction_pb2, order_pb2, storefront_pb2
 from touchstone.type.v1 import identifier_pb2
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -31,6 +31,27 @@ def interaction(event_id: str, when: datetime, by: dict[str, str], **told: Any) 
         occur_time=at(when),
         identifiers=event_pb2.Identifiers(**by),
         interaction=interaction_pb2.Interaction(**said),
+    )
+
+
+def step(event_id: str, when: datetime, what: str, by: dict[str, str] | None = None, **told: Any) -> event_pb2.Event:
+    """A step of the conversation `k`, unless told otherwise."""
+    said = {"conversation_id": "k", **told}
+    return event_pb2.Event(
+        event_id=event_id,
+        occur_time=at(when),
+        identifiers=event_pb2.Identifiers(**(by or {})),
+        conversation=conversation_pb2.Conversation(step=what, **said),
+    )
+
+
+def seen(event_id: str, when: datetime, action: str, product: str, by: dict[str, str], **told: Any) -> event_pb2.Event:
+    """A product that was looked at in the shop, or put in the cart."""
+    return event_pb2.Event(
+        event_id=event_id,
+        occur_time=at(when),
+        identifiers=event_pb2.Identifiers(**by),
+        storefront=storefront_pb2.Storefront(action=action, product_ids=[product], **told),
     )
 
 
@@ -63,9 +84,17 @@ def notice(order_id: str, kind: str, when: datetime = NOON, **told: Any) -> even
     )
 
 
-def line(line_id: str, net: int, tax: int = 0, *, sku: str = "", product_id: str = "p") -> order_pb2.OrderLine:
+def line(
+    line_id: str, net: int, tax: int = 0, *, sku: str = "", product_id: str = "p", variant_id: str = ""
+) -> order_pb2.OrderLine:
     return order_pb2.OrderLine(
-        line_id=line_id, product_id=product_id, sku=sku, quantity=1, net_micros=net, tax_micros=tax
+        line_id=line_id,
+        product_id=product_id,
+        variant_id=variant_id,
+        sku=sku,
+        quantity=1,
+        net_micros=net,
+        tax_micros=tax,
     )
 
 

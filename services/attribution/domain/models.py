@@ -1,15 +1,19 @@
 """Models: which touches may earn credit, and how it is split among them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from enum import IntEnum
 from fractions import Fraction
 
-from services.attribution.domain.touches import Channel, Touch
+from services.attribution.domain.orders import Platform
+from services.attribution.domain.touches import Action, Channel, Touch
 
 HOUR = 3_600_000_000_000
 """An hour in nanoseconds."""
+
+DAY = 24 * HOUR
+"""A day in nanoseconds: always 24 hours."""
 
 
 class Anchor(IntEnum):
@@ -32,18 +36,62 @@ class Rule(IntEnum):
     DATA_DRIVEN = 6
 
 
+class Basis(IntEnum):
+    """Which part of an order's amount is credited; numbered as in `touchstone.ingest.v1.Model.Basis`."""
+
+    TOTAL = 1
+    WITHOUT_TAX = 2
+    WITHOUT_SHIPPING = 3
+    WITHOUT_TAX_AND_SHIPPING = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TouchFilter:
+    """Which touches may earn credit: any one value of each set, where it is not empty, and all that are set.
+
+    `handled_only`: a human agent took part in the touch's conversation. `through_cart`: the line's product was viewed
+    and added to the cart after the touch, in either sequence, and no later than the order.
+    """
+
+    actions: frozenset[Action] = frozenset()
+    touchpoints: frozenset[str] = frozenset()
+    bot_names: frozenset[str] = frozenset()
+    agent_ids: frozenset[str] = frozenset()
+    campaigns: frozenset[str] = frozenset()
+    experience_ids: frozenset[str] = frozenset()
+    handled_only: bool = False
+    through_cart: bool = False
+
+    def passes(self, touch: Touch) -> bool:
+        """True when the touch's own values pass; the two that depend on other events are not asked."""
+        wanted: Iterable[tuple[frozenset[Action] | frozenset[str], Action | str]] = (
+            (self.actions, touch.action),
+            (self.touchpoints, touch.touchpoint),
+            (self.bot_names, touch.bot_name),
+            (self.agent_ids, touch.agent_id),
+            (self.campaigns, touch.campaign),
+            (self.experience_ids, touch.experience_id),
+        )
+        return all(not values or value in values for values, value in wanted)
+
+
+ALL_TOUCHES = TouchFilter()
+"""The filter that every touch passes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """Which touches may earn credit for an order, and how it is split. Durations in nanoseconds.
 
-    No channels means all. `half_life` is TIME_DECAY's, `weights` are DATA_DRIVEN's.
+    No channels means all. `half_life` is TIME_DECAY's, `weights` are DATA_DRIVEN's. A session needs no `window`. A
+    platform that `counted` doesn't name keeps the tenant's statuses.
     """
 
     name: str
     version: int
     display_name: str = ""
     channels: frozenset[Channel] = frozenset()
-    window: int
+    window: int = 0
     anchor: Anchor = Anchor.TOUCH
     rule: Rule = Rule.FIRST_TOUCH
     helpful_only: bool = False
@@ -51,11 +99,28 @@ class Model:
     active: bool = True
     by_line: bool = False
     weights: Mapping[Channel, Fraction] = field(default_factory=dict)
+    basis: Basis = Basis.TOTAL
+    filter: TouchFilter = ALL_TOUCHES
+    counted: Mapping[Platform, frozenset[str]] = field(default_factory=dict)
 
     @property
     def applied(self) -> bool:
-        """True when orders are attributed by it: it is active, whole-order, and its window begins at the touch."""
-        return self.active and self.anchor is Anchor.TOUCH and not self.by_line
+        """True when orders are attributed by it."""
+        return self.active
+
+    @property
+    def through_cart(self) -> bool:
+        """True when what was viewed and added to the cart decides."""
+        return self.by_line and self.filter.through_cart
+
+    @property
+    def conversational(self) -> bool:
+        """True when conversations as a whole decide."""
+        return self.anchor is Anchor.CONVERSATION or self.filter.handled_only
+
+    def looks_at(self, channel: Channel) -> bool:
+        """True when touches on the channel may earn credit."""
+        return not self.channels or channel in self.channels
 
 
 CONVERSATIONS = Model(
@@ -63,20 +128,62 @@ CONVERSATIONS = Model(
     version=1,
     display_name="Conversations",
     channels=frozenset({Channel.CHAT, Channel.FAQ, Channel.NUDGE, Channel.MESSAGING}),
-    window=24 * HOUR,
+    window=DAY,
     rule=Rule.FIRST_TOUCH,
     helpful_only=True,
 )
 
-DEFAULT_MODELS = (CONVERSATIONS,)
-"""What holds for a tenant that has set no models."""
+CONTACT = Model(
+    name="contact",
+    version=1,
+    display_name="Handled conversations",
+    channels=frozenset({Channel.CHAT, Channel.MESSAGING}),
+    window=2 * DAY,
+    anchor=Anchor.CONVERSATION,
+    rule=Rule.LAST_TOUCH,
+    filter=TouchFilter(handled_only=True),
+)
+
+RECOMMENDATION_DIRECT = Model(
+    name="recommendation_direct",
+    version=1,
+    display_name="Recommended products bought",
+    channels=frozenset({Channel.RECOMMENDATION}),
+    window=7 * DAY,
+    rule=Rule.LAST_TOUCH,
+    by_line=True,
+    basis=Basis.WITHOUT_TAX_AND_SHIPPING,
+    filter=TouchFilter(through_cart=True),
+)
+
+RECOMMENDATION_ASSISTED = Model(
+    name="recommendation_assisted",
+    version=1,
+    display_name="Orders after a clicked recommendation",
+    channels=frozenset({Channel.RECOMMENDATION}),
+    window=7 * DAY,
+    anchor=Anchor.CLICK,
+    rule=Rule.LAST_TOUCH,
+)
+
+PERSONALIZATION = Model(
+    name="personalization",
+    version=1,
+    display_name="Personalised sessions",
+    channels=frozenset({Channel.PERSONALIZATION}),
+    anchor=Anchor.SESSION,
+    rule=Rule.LINEAR,
+)
+
+DEFAULT_MODELS = (CONTACT, CONVERSATIONS, PERSONALIZATION, RECOMMENDATION_ASSISTED, RECOMMENDATION_DIRECT)
+"""What holds for a tenant that has set no models, by name."""
 
 _EXACT = Context(prec=40)
 
 
-def longest_window(models: Sequence[Model]) -> int:
-    """The longest window of those applied; 0 where none is."""
-    return max((model.window for model in models if model.applied), default=0)
+def longest_window(models: Iterable[Model]) -> int:
+    """The longest window of those applied that have one; 0 where none has."""
+    return max((model.window for model in models if model.applied and model.anchor is not Anchor.SESSION), default=0)
 
 
 def weights(model: Model, touches: Sequence[Touch], order_time: int) -> list[Fraction]:

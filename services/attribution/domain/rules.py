@@ -7,6 +7,7 @@ from functools import cached_property
 from services.attribution.domain.models import DEFAULT_MODELS, Model, longest_window
 from services.attribution.domain.orders import Platform
 from services.attribution.domain.snapshot import COUNTED
+from services.attribution.domain.spans import Spans
 from services.kernel.identifiers import Identifier
 
 
@@ -14,12 +15,15 @@ from services.kernel.identifiers import Identifier
 class Rules:
     """What holds for all of a tenant's orders at once. `blocked` are the values that the tenant says name nobody.
 
-    Not slotted: what follows from the models is kept, since every order asks for it.
+    `count_tests` and `count_crawlers`: trial orders and crawlers' touches count like any other. Not slotted: what
+    follows from the models is kept, since every order asks for it.
     """
 
     counted: Mapping[Platform, frozenset[str]] = field(default_factory=lambda: COUNTED)
     blocked: frozenset[Identifier] = frozenset()
     models: tuple[Model, ...] = DEFAULT_MODELS
+    count_tests: bool = False
+    count_crawlers: bool = False
 
     @cached_property
     def applied(self) -> tuple[Model, ...]:
@@ -30,3 +34,8 @@ class Rules:
     def window(self) -> int:
         """The longest window of the models applied, in nanoseconds."""
         return longest_window(self.applied)
+
+    @cached_property
+    def spans(self) -> Spans:
+        """How long after an event orders may be concerned by it."""
+        return Spans.of(self.applied)

@@ -40,7 +40,8 @@ class Answer(IntEnum):
 class Touch(NamedTuple):
     """A moment in which somebody was reached; `occur_time` in nanoseconds since 1970.
 
-    `identifiers` are those of its own event, its conversation's among them, and nothing known through links.
+    `identifiers` are those of its own event, its conversation's among them, and nothing known through links. A
+    conversation that is one touch has an `end_time`, and the identifiers of all its events.
     """
 
     source: str
@@ -56,6 +57,9 @@ class Touch(NamedTuple):
     campaign: str
     crawler: bool
     identifiers: tuple[Identifier, ...]
+    product_ids: tuple[str, ...] = ()
+    experience_id: str = ""
+    end_time: int | None = None
 
 
 _NEEDS_NO_ANSWER = frozenset({Channel.NUDGE, Channel.FAQ})

@@ -1,17 +1,20 @@
-"""Touches, and how they are found by the identifiers of their own events."""
+"""Touches, and all else that credit may depend on, found by the identifiers of their own events."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import LargeBinary, bindparam, text
+from sqlalchemy import LargeBinary, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import joined, numbers, texts
-from services.kernel.identifiers import Identifier
+from services.kernel.identifiers import Identifier, Kind
 
 
 class NewTouch(NamedTuple):
-    """A touch to be kept; `event` as it stands in the log."""
+    """A touch, a step of a conversation or a product seen, to be kept; `event` as it stands in the log.
+
+    `conversation_id` is empty for what belongs to no conversation.
+    """
 
     tenant_id: str
     source: str
@@ -19,13 +22,15 @@ class NewTouch(NamedTuple):
     occur_micros: int
     identifiers: tuple[Identifier, ...]
     event: bytes
+    conversation_id: str = ""
 
 
 class Search(NamedTuple):
     """Where an order's touches are looked for: an identifier or a person, and the bounds, which belong to it.
 
     `number` is the caller's own for the order. `person_id` is 0 beside an identifier, and `identifier` None beside a
-    person.
+    person. `conversations`: of each conversation that has an event no earlier than the bounds and one no later, all
+    events are wanted.
     """
 
     number: int
@@ -34,10 +39,11 @@ class Search(NamedTuple):
     through_micros: int
     identifier: Identifier | None = None
     person_id: int = 0
+    conversations: bool = False
 
 
 class FoundTouch(NamedTuple):
-    """A touch that a search found, for the order of that number."""
+    """An event that a search found, for the order of that number."""
 
     number: int
     source: str
@@ -81,15 +87,88 @@ _BY_PERSON = """
      AND hashtextextended(found.value, found.kind) = hashtextextended(known.value, known.kind)
      AND found.occur_micros BETWEEN asked.from_micros AND asked.through_micros"""
 
-_FIND = text(
-    f"""SELECT match.number, touch.source, touch.event
-        FROM ({_BY_IDENTIFIER} UNION {_BY_PERSON}) AS match
-        JOIN touch USING (tenant_id, source, event_id)"""
+_NAMED_BY_IDENTIFIER = """
+    SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
+    FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
+                CAST(:values AS text[]), CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]))
+         AS asked (number, tenant_id, kind, value, from_micros, through_micros)
+    JOIN conversation_identifier AS named
+      ON named.tenant_id = asked.tenant_id AND named.kind = asked.kind AND named.value = asked.value
+     AND hashtextextended(named.value, named.kind) = hashtextextended(asked.value, asked.kind)
+    WHERE asked.number = ANY(CAST(:conversational AS int[]))"""
+
+_NAMED_BY_PERSON = """
+    SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
+    FROM unnest(CAST(:person_numbers AS int[]), CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
+                CAST(:person_from_micros AS bigint[]), CAST(:person_through_micros AS bigint[]))
+         AS asked (number, tenant_id, person_id, from_micros, through_micros)
+    JOIN person_identifier AS known
+      ON known.tenant_id = asked.tenant_id AND known.person_id = asked.person_id AND NOT known.hub
+    JOIN conversation_identifier AS named
+      ON named.tenant_id = known.tenant_id AND named.kind = known.kind AND named.value = known.value
+     AND hashtextextended(named.value, named.kind) = hashtextextended(known.value, known.kind)
+    WHERE asked.number = ANY(CAST(:conversational AS int[]))"""
+
+
+def _events_of(conversation: str) -> str:
+    """The events of a conversation, of which the first and last are found at the ends of an index."""
+    return f"""event.tenant_id = {conversation}.tenant_id AND event.kind = {Kind.CONVERSATION:d}
+          AND event.value = {conversation}.conversation_id
+          AND hashtextextended(event.value, event.kind)
+              = hashtextextended({conversation}.conversation_id, {Kind.CONVERSATION:d}::smallint)"""
+
+
+_OF_CONVERSATIONS = f"""
+    SELECT named.number, event.tenant_id, event.source, event.event_id
+    FROM (SELECT DISTINCT asked.number, asked.tenant_id, asked.conversation_id
+          FROM ({_NAMED_BY_IDENTIFIER} UNION ALL {_NAMED_BY_PERSON}) AS asked
+          WHERE EXISTS (SELECT FROM touch_identifier AS event
+                        WHERE {_events_of("asked")} AND event.occur_micros >= asked.from_micros)
+            AND EXISTS (SELECT FROM touch_identifier AS event
+                        WHERE {_events_of("asked")} AND event.occur_micros <= asked.through_micros)) AS named
+    JOIN touch_identifier AS event ON {_events_of("named")}"""
+
+
+def _found_by(*searches: str) -> TextClause:
+    return text(
+        f"""SELECT match.number, touch.source, touch.event
+            FROM ({" UNION ".join(searches)}) AS match
+            JOIN touch USING (tenant_id, source, event_id)"""
+    )
+
+
+_FIND = _found_by(_BY_IDENTIFIER, _BY_PERSON)
+_FIND_WITH_CONVERSATIONS = _found_by(_BY_IDENTIFIER, _BY_PERSON, _OF_CONVERSATIONS)
+
+_INSERT_CONVERSATIONS = text(
+    """INSERT INTO conversation_identifier (tenant_id, conversation_id, kind, value)
+       SELECT DISTINCT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]),
+                                     CAST(:kinds AS smallint[]), CAST(:values AS text[]))
+       ON CONFLICT DO NOTHING"""
+)
+
+_READ_CONVERSATIONS = text(
+    f"""SELECT asked.tenant_id, asked.conversation_id, span.first_micros, span.last_micros, named.kind, named.value
+        FROM (SELECT DISTINCT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]))
+                  AS told (tenant_id, conversation_id)) AS asked
+        JOIN conversation_identifier AS named USING (tenant_id, conversation_id)
+        CROSS JOIN LATERAL (SELECT min(event.occur_micros) AS first_micros, max(event.occur_micros) AS last_micros
+                            FROM touch_identifier AS event WHERE {_events_of("asked")}) AS span"""
 )
 
 
+class ConversationIdentifier(NamedTuple):
+    """An identifier of a conversation, and the times of the conversation's first and last event in microseconds."""
+
+    tenant_id: str
+    conversation_id: str
+    first_micros: int
+    last_micros: int
+    identifier: Identifier
+
+
 async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch]) -> list[NewTouch]:
-    """Keeps the touches that were not known yet, and answers those."""
+    """Keeps what was not known yet, and answers that."""
     by_key = {(touch.tenant_id, touch.source, touch.event_id): touch for touch in touches}
     events = joined([touch.event for touch in by_key.values()])
     rows = await connection.execute(
@@ -104,7 +183,12 @@ async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch
         },
     )
     fresh = [by_key[tenant_id, source, event_id] for tenant_id, source, event_id in rows]
-    named = [(touch, identifier) for touch in fresh for identifier in touch.identifiers]
+    await _insert_identifiers(connection, [(touch, one) for touch in fresh for one in touch.identifiers])
+    return fresh
+
+
+async def _insert_identifiers(connection: AsyncConnection, named: Sequence[tuple[NewTouch, Identifier]]) -> None:
+    """Lets events be found by identifiers, and through them the conversations that they belong to."""
     if named:
         await connection.execute(
             _INSERT_IDENTIFIERS,
@@ -117,11 +201,42 @@ async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch
                 "event_ids": texts(touch.event_id for touch, _ in named),
             },
         )
-    return fresh
+    in_conversations = [(touch, identifier) for touch, identifier in named if touch.conversation_id]
+    if in_conversations:
+        await connection.execute(
+            _INSERT_CONVERSATIONS,
+            {
+                "tenant_ids": texts(touch.tenant_id for touch, _ in in_conversations),
+                "conversation_ids": texts(touch.conversation_id for touch, _ in in_conversations),
+                "kinds": numbers(identifier.kind for _, identifier in in_conversations),
+                "values": texts(identifier.value for _, identifier in in_conversations),
+            },
+        )
+
+
+async def read_conversations(
+    connection: AsyncConnection, conversations: Iterable[tuple[str, str]]
+) -> list[ConversationIdentifier]:
+    """Every identifier of these conversations, each as (tenant id, conversation id)."""
+    wanted = list(conversations)
+    if not wanted:
+        return []
+    rows = await connection.execute(
+        _READ_CONVERSATIONS,
+        {
+            "tenant_ids": texts(tenant_id for tenant_id, _ in wanted),
+            "conversation_ids": texts(conversation_id for _, conversation_id in wanted),
+        },
+    )
+    return [
+        ConversationIdentifier(row.tenant_id, row.conversation_id, row.first_micros, row.last_micros, named)
+        for row in rows
+        for named in [Identifier(Kind(row.kind), row.value)]
+    ]
 
 
 async def find_touches(connection: AsyncConnection, searches: Iterable[Search]) -> list[FoundTouch]:
-    """The touches of each numbered order, each once, by its identifiers and through its persons' identifiers."""
+    """The events of each numbered order, each once, by its identifiers and through its persons' identifiers."""
     direct, personal = list[tuple[Search, Identifier]](), list[Search]()
     for search in searches:
         if search.identifier is None:
@@ -130,9 +245,12 @@ async def find_touches(connection: AsyncConnection, searches: Iterable[Search]) 
             direct.append((search, search.identifier))
     if not direct and not personal:
         return []
+    conversational = {search.number for search, _ in direct if search.conversations}
+    conversational.update(search.number for search in personal if search.conversations)
     rows = await connection.execute(
-        _FIND,
+        _FIND_WITH_CONVERSATIONS if conversational else _FIND,
         {
+            **({"conversational": numbers(conversational)} if conversational else {}),
             "numbers": numbers(search.number for search, _ in direct),
             "tenant_ids": texts(search.tenant_id for search, _ in direct),
             "kinds": numbers(identifier.kind for _, identifier in direct),

@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from touchstone.ingest.v1 import event_pb2, event_service_pb2, order_pb2
+from touchstone.ingest.v1 import conversation_pb2, event_pb2, event_service_pb2, order_pb2, storefront_pb2
 
+from services.attribution.domain.baskets import Seen
+from services.attribution.domain.conversations import Stage, Step
 from services.attribution.domain.orders import (
     NO_VERSION,
     Line,
@@ -26,6 +28,12 @@ _PLAIN_NOTICES = frozenset({Notice.TRASHED, Notice.RESTORED, Notice.DELETED})
 _CHANNELS = {channel.value: channel for channel in Channel}
 _ACTIONS = {action.value: action for action in Action}
 _ANSWERS = {answer.value: answer for answer in Answer}
+_STAGES = {stage.value: stage for stage in Stage}
+_AGENT = conversation_pb2.Conversation.Actor.AGENT
+_SEEN = {
+    storefront_pb2.Storefront.Action.PRODUCT_VIEWED: False,
+    storefront_pb2.Storefront.Action.ADDED_TO_CART: True,
+}
 _PLATFORMS = {0: Platform.CUSTOM, **{platform.value: platform for platform in Platform}}
 _NOTICES = {0: Notice.STATE, **{notice.value: notice for notice in Notice}}
 
@@ -47,6 +55,57 @@ def touch(source: str, event: event_pb2.Event) -> Touch:
         campaign=reached.campaign,
         crawler=is_crawler(reached.user_agent),
         identifiers=identifiers(event.identifiers, reached.conversation_id),
+        product_ids=tuple(reached.product_ids),
+        experience_id=reached.experience_id,
+    )
+
+
+def happened(source: str, event: event_pb2.Event) -> Touch | Step | Seen | None:
+    """What an event tells that credit may depend on, orders apart; None when it tells nothing of that kind."""
+    match event.WhichOneof("payload"):
+        case "interaction":
+            return touch(source, event)
+        case "conversation":
+            return _step(source, event)
+        case "storefront":
+            return _seen(source, event)
+        case _:
+            return None
+
+
+def _step(source: str, event: event_pb2.Event) -> Step | None:
+    told = event.conversation
+    stage = _STAGES.get(told.step)
+    if stage is None:
+        return None
+    return Step(
+        source=source,
+        event_id=event.event_id,
+        occur_time=nanos(event.occur_time),
+        stage=stage,
+        by_agent=told.actor == _AGENT,
+        conversation_id=told.conversation_id,
+        touchpoint=told.touchpoint,
+        bot_name=told.bot_name,
+        agent_id=told.agent_id,
+        campaign=told.campaign,
+        identifiers=identifiers(event.identifiers, told.conversation_id),
+    )
+
+
+def _seen(source: str, event: event_pb2.Event) -> Seen | None:
+    told = event.storefront
+    added = _SEEN.get(told.action)
+    if added is None or not told.product_ids:
+        return None
+    return Seen(
+        source=source,
+        event_id=event.event_id,
+        occur_time=nanos(event.occur_time),
+        added=added,
+        product_ids=tuple(told.product_ids),
+        crawler=is_crawler(told.user_agent),
+        identifiers=identifiers(event.identifiers),
     )
 
 

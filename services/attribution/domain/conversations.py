@@ -1,0 +1,109 @@
+"""Conversations: what their events make of each as a whole."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from enum import IntEnum
+from typing import NamedTuple
+
+from services.attribution.domain.touches import Action, Answer, Channel, Touch, is_helpful
+from services.kernel.identifiers import Identifier, Kind
+
+
+class Stage(IntEnum):
+    """What happened; numbered as in `touchstone.ingest.v1.Conversation.Step`, without what only labels."""
+
+    STARTED = 1
+    MESSAGE = 2
+    ASSIGNED = 3
+    OPTION_CHOSEN = 4
+    CLOSED = 7
+
+
+class Step(NamedTuple):
+    """A step in a conversation's life; `occur_time` in nanoseconds, `by_agent` where a human agent wrote or acted."""
+
+    source: str
+    event_id: str
+    occur_time: int
+    stage: Stage
+    by_agent: bool
+    conversation_id: str
+    touchpoint: str
+    bot_name: str
+    agent_id: str
+    campaign: str
+    identifiers: tuple[Identifier, ...]
+
+
+_WRITTEN = frozenset({Stage.STARTED, Stage.MESSAGE, Stage.OPTION_CHOSEN})
+_WEBSITE = frozenset({"", "website"})
+
+
+def conversations(touches: Iterable[Touch], steps: Iterable[Step], nobody: AbstractSet[Identifier]) -> list[Touch]:
+    """Each conversation as one touch, by id; its events are the steps and the interactions that name it.
+
+    A conversation whose id names nobody, or in which nothing was written, is none.
+    """
+    events: dict[str, list[Touch | Step]] = {}
+    for event in _events(touches, steps):
+        # Whoever follows a link may be in a conversation, but says nothing in it.
+        if event.conversation_id and not (isinstance(event, Touch) and event.action is Action.LINK_CLICK):
+            events.setdefault(event.conversation_id, []).append(event)
+    found = (
+        _whole(conversation_id, sorted(mine, key=lambda one: (one.occur_time, one.source, one.event_id)))
+        for conversation_id, mine in sorted(events.items())
+        if Identifier(Kind.CONVERSATION, conversation_id) not in nobody
+    )
+    return [touch for touch in found if touch is not None]
+
+
+def handled(touches: Iterable[Touch], steps: Iterable[Step]) -> frozenset[str]:
+    """The conversations in which a human agent took part: an event names the agent, or the agent wrote or acted."""
+    return frozenset(
+        one.conversation_id
+        for one in _events(touches, steps)
+        if one.conversation_id and (one.agent_id or (isinstance(one, Step) and one.by_agent))
+    )
+
+
+def _events(touches: Iterable[Touch], steps: Iterable[Step]) -> Iterator[Touch | Step]:
+    yield from touches
+    yield from steps
+
+
+def _whole(conversation_id: str, events: Sequence[Touch | Step]) -> Touch | None:
+    """The conversation that these events, in their total order, are.
+
+    It is its first message, and ends with its closing, or its last message where that is later: whoever writes again
+    opens it again. Its channel is that of its first interaction; without one it is a chat on the website, or where no
+    touchpoint is told, and else messaging. Touchpoint, bot and campaign are the first that are named, the agent is the
+    last. It is helpful when any answer in it is, and a crawler's when any interaction is.
+    """
+    written = [one for one in events if _is_written(one)]
+    if not written:
+        return None
+    first = written[0]
+    interactions = [one for one in events if isinstance(one, Touch)]
+    ends = [one.occur_time for one in events if isinstance(one, Step) and one.stage is Stage.CLOSED]
+    touchpoint = next((one.touchpoint for one in events if one.touchpoint), "")
+    guessed = Channel.CHAT if touchpoint in _WEBSITE else Channel.MESSAGING
+    return Touch(
+        source=first.source,
+        event_id=first.event_id,
+        occur_time=first.occur_time,
+        channel=next((one.channel for one in interactions), guessed),
+        action=Action.MESSAGE,
+        answer=Answer.HELPFUL if any(map(is_helpful, interactions)) else Answer.UNSPECIFIED,
+        touchpoint=touchpoint,
+        conversation_id=conversation_id,
+        bot_name=next((one.bot_name for one in events if one.bot_name), ""),
+        agent_id=next((one.agent_id for one in reversed(events) if one.agent_id), ""),
+        campaign=next((one.campaign for one in events if one.campaign), ""),
+        crawler=any(one.crawler for one in interactions),
+        identifiers=tuple(sorted({identifier for one in events for identifier in one.identifiers})),
+        end_time=max([written[-1].occur_time, *ends]),
+    )
+
+
+def _is_written(event: Touch | Step) -> bool:
+    return event.action is Action.MESSAGE if isinstance(event, Touch) else event.stage in _WRITTEN

@@ -1,0 +1,106 @@
+"""Keeps what happened around orders, and finds the orders that it may concern."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.attribution.domain.baskets import Seen
+from services.attribution.domain.conversations import Step
+from services.attribution.domain.spans import EVER, Spans
+from services.attribution.domain.touches import Touch
+from services.attribution.store import blocks, facts, reopening, touches
+from services.attribution.store.moments import micros
+from services.attribution.store.orders import OrderKey
+from services.kernel.identifiers import Identifier, Kind
+
+
+class Happened(NamedTuple):
+    """Something that credit may depend on, where the log tells of it, and the event as it stands there."""
+
+    tenant_id: str
+    position: int
+    what: Touch | Step | Seen
+    event: bytes
+
+
+async def reach(
+    connection: AsyncConnection, partition: int, happened: Sequence[Happened], spans: Mapping[str, Spans]
+) -> dict[OrderKey, int]:
+    """Keeps what was not known yet; answers the orders that it may concern, each with the last position of it.
+
+    `spans` are the tenants'.
+    """
+    if not happened:
+        return {}
+    known = {(one.tenant_id, one.what.source, one.what.event_id): one for one in happened}
+    kept = await touches.insert_touches(connection, [_new(one) for one in known.values()])
+    fresh = [known[one.tenant_id, one.source, one.event_id] for one in kept]
+    rows = [(one.tenant_id, facts.touch_row(one.what)) for one in fresh if isinstance(one.what, Touch)]
+    await blocks.append(connection, blocks.TOUCHES, rows)
+    concerned = [by for one in fresh for by in _by_itself(one, spans[one.tenant_id])]
+    concerned += await _by_conversations(connection, fresh, spans)
+    return await reopening.orders_by_touches(connection, partition, concerned)
+
+
+def _new(one: Happened) -> touches.NewTouch:
+    return touches.NewTouch(
+        tenant_id=one.tenant_id,
+        source=one.what.source,
+        event_id=one.what.event_id,
+        occur_micros=micros(one.what.occur_time),
+        identifiers=one.what.identifiers,
+        event=one.event,
+        conversation_id=_conversation_id(one.what),
+    )
+
+
+def _conversation_id(what: Touch | Step | Seen) -> str:
+    return "" if isinstance(what, Seen) else what.conversation_id
+
+
+def _by_itself(one: Happened, spans: Spans) -> Iterable[reopening.ByTouch]:
+    """Whom a touch or a product seen concerns by its own identifiers, and through the people whom they name."""
+    what = one.what
+    if isinstance(what, Step):
+        return
+    span = spans.seen if isinstance(what, Seen) else spans.touch[what.channel]
+    ever = isinstance(what, Touch) and what.channel in spans.session_channels
+    for identifier in what.identifiers:
+        if span is not None:
+            yield _by_touch(one, identifier, what.occur_time, span)
+        if ever and identifier.kind is Kind.SESSION:
+            yield _by_touch(one, identifier, what.occur_time, EVER)._replace(personal=False)
+
+
+def _by_touch(one: Happened, identifier: Identifier, since: int, span: int) -> reopening.ByTouch:
+    return reopening.ByTouch(
+        tenant_id=one.tenant_id,
+        identifier=identifier,
+        from_micros=micros(since),
+        # One more: both times are rounded down.
+        through_micros=micros(since) + micros(span) + 1,
+        position=one.position,
+    )
+
+
+async def _by_conversations(
+    connection: AsyncConnection, fresh: Sequence[Happened], spans: Mapping[str, Spans]
+) -> list[reopening.ByTouch]:
+    """Whom conversations concern to which something was added: by all their identifiers, from their first event on."""
+    positions: dict[tuple[str, str], int] = {}
+    for one in fresh:
+        conversation_id = _conversation_id(one.what)
+        if conversation_id and spans[one.tenant_id].conversation is not None:
+            of = one.tenant_id, conversation_id
+            positions[of] = max(positions.get(of, 0), one.position)
+    return [
+        reopening.ByTouch(
+            tenant_id=found.tenant_id,
+            identifier=found.identifier,
+            from_micros=found.first_micros,
+            through_micros=found.last_micros + micros(spans[found.tenant_id].conversation or 0) + 1,
+            position=positions[found.tenant_id, found.conversation_id],
+        )
+        for found in await touches.read_conversations(connection, positions)
+    ]
