@@ -30,6 +30,7 @@ def erasing(system: RunningSystem) -> Figure:
 def erase_some(system: RunningSystem, *, people: int, erased: int) -> Figure:
     """Erases some of so many people. Each has had a conversation and bought something."""
     shop = Shop(system)
+    shop.patience = PATIENCE_SECONDS
     everybody = [Person(tag="", number=_FIRST_NUMBER + 7 * i) for i in range(people)]
     gone = everybody[:: people // erased][:erased]
     began = time.monotonic()
@@ -87,7 +88,7 @@ def _append(shop: Shop, stories: Iterator[list[Event]]) -> None:
 
 def _erase(shop: Shop, index: int, person: Person) -> None:
     name = _BY[index % len(_BY)]
-    shop.client.post("/v1/people:erase", json={name: person.ids[name]}).raise_for_status()
+    shop.client.post("/v1/people:erase", json={name: person.ids[name]}, timeout=120).raise_for_status()
 
 
 def _requests(shop: Shop) -> list[dict[str, Any]]:
