@@ -8,11 +8,14 @@ from touchstone.attribution.v1.credit_service_pb2_grpc import add_CreditServiceS
 from touchstone.attribution.v1.model_service_pb2_grpc import add_ModelServiceServicer_to_server
 from touchstone.identity.v1 import people_pb2
 from touchstone.ingest.v1 import event_pb2
+from touchstone.ingest.v1.event_service_pb2_grpc import EventServiceStub
 from touchstone.mesh.v1 import maintenance_service_pb2
 from touchstone.mesh.v1.maintenance_service_pb2_grpc import add_MaintenanceServiceServicer_to_server
 
+from services.attribution.background import CHORES, UNFINISHED
 from services.attribution.follower import apply_events, apply_people
-from services.attribution.servicer import CreditServicer, ModelServicer
+from services.attribution.model_servicer import ModelServicer
+from services.attribution.servicer import CreditServicer
 from services.chassis.channels import open_channel
 from services.chassis.follow import Subscription
 from services.chassis.generations import FollowingService
@@ -57,6 +60,8 @@ async def main() -> None:
             ),
         ],
         wakeups=wakeups,
+        chores=CHORES,
+        unfinished=UNFINISHED,
     )
 
     def register(server: grpc.aio.Server) -> None:
@@ -64,7 +69,8 @@ async def main() -> None:
         add_CreditServiceServicer_to_server(credits_servicer, server)
         # After the servicer: a method's last handler answers it.
         following.log_server.serve_on(server, CREDIT_SERVICE, "FollowCredits")
-        add_ModelServiceServicer_to_server(ModelServicer(following.serving), server)
+        models_servicer = ModelServicer(following.serving, EventServiceStub(ingest))  # type: ignore[abstract]
+        add_ModelServiceServicer_to_server(models_servicer, server)
         add_MaintenanceServiceServicer_to_server(MaintenanceServicer(following), server)
 
     async def follow() -> None:

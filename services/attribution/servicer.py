@@ -1,26 +1,25 @@
-"""Answers why an order's credit is what it is, whether all of it still holds, and by which models."""
+"""Answers why an order's credit is what it is, and whether all of it still holds."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.attribution.v1 import credit_service_pb2 as pb
-from touchstone.attribution.v1 import (
-    credit_service_pb2_grpc,
-    model_service_pb2,
-    model_service_pb2_grpc,
-)
+from touchstone.attribution.v1 import credit_service_pb2_grpc
 
-from services.attribution.domain.attribute import Attribution
-from services.attribution.domain.models import HOUR
-from services.attribution.recount import Reach, recount, rules_of
-from services.attribution.store import orders
+from services.attribution.agreement import Compared, compare
+from services.attribution.domain.attribute import Attribution, Considered, Verdict
+from services.attribution.domain.editions import Editions
+from services.attribution.domain.models import HOUR, Model
+from services.attribution.editions import editions_of
+from services.attribution.recount import Reach, Recounted, recount
+from services.attribution.store import alarms, orders
 from services.attribution.store.moments import at_one_moment
 from services.attribution.store.orders import OrderKey, StoredOrder
 from services.attribution.wire import credits as credits_wire
 from services.attribution.wire import events as events_wire
-from services.attribution.wire import rules as rules_wire
 from services.chassis.callers import tenant_id
 from services.kernel.failures import InvalidArgumentError, NotFoundError
 
@@ -29,9 +28,10 @@ _EXPLAINED = Reach(before=90 * 24 * HOUR, after=90 * 24 * HOUR, by_hubs=True)
 
 _PAGE = 500
 _NAMED_DIFFERENCES = 20
+_LISTED_TOUCHES: Final = 1_000
+"""Touches in evidence, at most."""
+
 _DEFAULT_MODEL = "conversations"
-_DEFAULT_PAGE_SIZE = 100
-_LARGEST_PAGE_SIZE = 1000
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -46,13 +46,19 @@ class CreditServicer(credit_service_pb2_grpc.CreditServiceServicer):
         """Runs the decision again over more touches than it needs, and says whether it meets what is stored."""
         tenant = tenant_id()
         async with at_one_moment(self._serving()) as connection:
-            rules = (await rules_of(connection, {tenant}))[tenant]
+            editions = (await editions_of(connection, {tenant}))[tenant]
+            model = _saved(editions, request.model or _DEFAULT_MODEL)
             stored = _the_one(await orders.read_named(connection, tenant, request.order_id), request)
+            agrees = not (await compare(connection, [stored])).different
             told = {stored.key: events_wire.told_again(stored.told)}
+            rules = replace(editions.in_force.rules, models=(replace(model, active=True),))
             recounted = (await recount(connection, told, {tenant: rules}, _EXPLAINED))[stored.key]
-        attribution = _by_model(recounted.attributions, request.model or _DEFAULT_MODEL)
-        agrees = recounted.entry == stored.credits
-        return pb.ExplainOrderResponse(evidence=credits_wire.evidence(recounted.case.order, attribution, agrees=agrees))
+        attribution = _attribution(recounted, model)
+        order = recounted.case.order
+        listed = attribution._replace(considered=_listed(attribution.considered, order.order_time))
+        evidence = credits_wire.evidence(order, listed, agrees=agrees)
+        evidence.touch_count = len(attribution.considered)
+        return pb.ExplainOrderResponse(evidence=evidence)
 
     async def VerifyCredits(
         self, request: pb.VerifyCreditsRequest, context: Context
@@ -61,38 +67,23 @@ class CreditServicer(credit_service_pb2_grpc.CreditServiceServicer):
         tenant = tenant_id()
         answer = pb.VerifyCreditsResponse()
         async with at_one_moment(self._serving()) as connection:
-            rules = await rules_of(connection, {tenant})
             answer.total = await orders.count_orders(connection, tenant)
+            answer.standing_alarms = await alarms.count_alarms(connection, tenant)
             after: OrderKey | None = None
             while page := await orders.read_page(connection, tenant, after, _PAGE):
                 after = page[-1].key
-                told = {order.key: events_wire.told_again(order.told) for order in page if order.credits is not None}
-                recounted = await recount(connection, told, rules)
-                _compare(page, {key: one.entry for key, one in recounted.items()}, answer)
+                _add(await compare(connection, page), answer)
                 yield answer
         if not answer.total:
             yield answer
 
 
-class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
-    """`touchstone.attribution.v1.ModelService`."""
-
-    def __init__(self, serving: Callable[[], AsyncEngine]) -> None:
-        self._serving = serving
-
-    async def ListModels(
-        self, request: model_service_pb2.ListModelsRequest, context: Context
-    ) -> model_service_pb2.ListModelsResponse:
-        """A page of the tenant's models; a page's token is the name that it ends with."""
-        tenant = tenant_id()
-        async with self._serving().connect() as connection:
-            rules = (await rules_of(connection, {tenant}))[tenant]
-        models = sorted((model for model in rules.models if model.name > request.page_token), key=lambda one: one.name)
-        size = min(request.page_size or _DEFAULT_PAGE_SIZE, _LARGEST_PAGE_SIZE)
-        return model_service_pb2.ListModelsResponse(
-            models=[rules_wire.model_message(model) for model in models[:size]],
-            next_page_token=models[size - 1].name if len(models) > size else "",
-        )
+def _add(compared: Compared, answer: pb.VerifyCreditsResponse) -> None:
+    """Adds a page to what was verified so far."""
+    answer.checked += compared.checked
+    answer.different += len(compared.different)
+    room = _NAMED_DIFFERENCES - len(answer.different_order_ids)
+    answer.different_order_ids.extend(key.order_id for key in compared.different[:room])
 
 
 def _the_one(found: list[StoredOrder], request: pb.ExplainOrderRequest) -> StoredOrder:
@@ -105,18 +96,27 @@ def _the_one(found: list[StoredOrder], request: pb.ExplainOrderRequest) -> Store
     return matching[0]
 
 
-def _by_model(attributions: tuple[Attribution, ...], name: str) -> Attribution:
-    by_name = {attribution.model: attribution for attribution in attributions}
-    if name not in by_name:
-        raise InvalidArgumentError.of("model", f"is not one of: {', '.join(by_name) or 'none is active'}")
-    return by_name[name]
+def _saved(editions: Editions, name: str) -> Model:
+    """A model that is in force, or else one that is kept, or else one that is coming."""
+    in_force, coming = editions.in_force.rules, editions.newest.rules
+    known = {model.name: model for model in (*coming.models, *in_force.models, *in_force.applied)}
+    if name not in known:
+        raise InvalidArgumentError.of("model", f"is not one of: {', '.join(sorted(known)) or 'there is none'}")
+    return known[name]
 
 
-def _compare(page: list[StoredOrder], recounted: dict[OrderKey, bytes], answer: pb.VerifyCreditsResponse) -> None:
-    """Adds a page to what was verified so far."""
-    answer.checked += len(recounted)
-    different = [
-        order.key.order_id for order in page if order.credits is not None and recounted.get(order.key) != order.credits
-    ]
-    answer.different += len(different)
-    answer.different_order_ids.extend(different[: _NAMED_DIFFERENCES - len(answer.different_order_ids)])
+def _attribution(recounted: Recounted, model: Model) -> Attribution:
+    return next(attribution for attribution in recounted.attributions if attribution.model == model.name)
+
+
+def _listed(considered: Sequence[Considered], order_time: int) -> tuple[Considered, ...]:
+    """As many touches as evidence lists: those with credit, then those nearest to the order; by time."""
+    if len(considered) <= _LISTED_TOUCHES:
+        return tuple(considered)
+
+    def importance(index: int) -> tuple[bool, int, int]:
+        one = considered[index]
+        return (one.verdict is not Verdict.CREDITED, abs(order_time - one.touch.occur_time), index)
+
+    kept = sorted(range(len(considered)), key=importance)[:_LISTED_TOUCHES]
+    return tuple(considered[index] for index in sorted(kept))

@@ -304,8 +304,19 @@ class Follower:
             batch.partition,
             position,
             type(error).__name__,
-            _origin(error),
+            origin(error),
         )
+
+    async def take_turn(
+        self, partition: int, work: Callable[[AsyncConnection, int], Awaitable[Sequence[bytes]]]
+    ) -> None:
+        """Works on a partition between the batches of its logs, in one transaction, and publishes what comes out."""
+        async with self._turns[partition]:
+            async with self._engine.begin() as connection:
+                await connection.execute(_CLAIM_WAITING, {"partition": partition})
+                published = await work(connection, partition)
+                after = await self._publish(connection, partition, published)
+            self._on_published(partition, after, published)
 
     async def replay_parked(self) -> tuple[int, int]:
         """Applies parked entries again, each by itself; answers how many were applied and how many failed again."""
@@ -327,18 +338,16 @@ class Follower:
 
     async def _replay(self, subscription: Subscription[Any], partition: int, position: int, payload: bytes) -> None:
         entry = Entry(position, subscription.message_type.FromString(payload))
-        async with self._turns[partition]:
-            async with self._engine.begin() as connection:
-                await connection.execute(_CLAIM_WAITING, {"partition": partition})
-                published = await subscription.apply(connection, partition, [entry])
-                after = await self._publish(connection, partition, published)
-                await connection.execute(
-                    _UNPARK, {"partition": partition, "log": subscription.log, "position": position}
-                )
-            self._on_published(partition, after, published)
+
+        async def again(connection: AsyncConnection, partition: int) -> Sequence[bytes]:
+            published = await subscription.apply(connection, partition, [entry])
+            await connection.execute(_UNPARK, {"partition": partition, "log": subscription.log, "position": position})
+            return published
+
+        await self.take_turn(partition, again)
 
 
-def _origin(error: BaseException) -> str:
+def origin(error: BaseException) -> str:
     """Where in the code an error arose, as `module:line`: what can be logged of it without data."""
     frame = error.__traceback__
     while frame and frame.tb_next:

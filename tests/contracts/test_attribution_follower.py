@@ -34,7 +34,10 @@ def tenant() -> str:
 
 
 def earners(entry: credit_pb2.OrderCredits) -> list[str]:
-    return [credit.touch.event_id for credit in entry.attributions[0].credits]
+    """Whom `conversations` credits, or else the first model."""
+    said = {one.model: one for one in entry.attributions}
+    attribution = said["conversations"] if "conversations" in said else entry.attributions[0]
+    return [credit.touch.event_id for credit in attribution.credits]
 
 
 async def test_the_golden_journeys_are_kept_as_they_are_decided(keeper: Keeper) -> None:
@@ -76,7 +79,8 @@ async def test_people_reopen_what_nothing_stronger_decided(keeper: Keeper, tenan
     together = {("EMAIL", "me"): 2**63 + 5, ("VISITOR", "v"): 2**63 + 5}
     [entry] = await keeper.tell_people(people(tenant, together))
     assert (entry.order.order_id, earners(entry), entry.cause.kind) == ("1", ["chat"], Kind.PEOPLE)
-    assert entry.attributions[0].matched_by == credit_pb2.MatchBasis.Tier.PERSON
+    tiers = {one.model: one.matched_by for one in entry.attributions}
+    assert tiers["conversations"] == credit_pb2.MatchBasis.Tier.PERSON
     # The touch's side alone changes: nothing is told of the order's own identifier.
     [entry] = await keeper.tell_people(people(tenant, {("VISITOR", "v"): 6}))
     assert earners(entry) == []
@@ -116,16 +120,24 @@ async def test_settings_and_models_reopen_every_order_that_they_concern(keeper: 
     touch = interaction("t", before_noon(hours=30), {"email": "me"})
     await keeper.tell(logged(order("1", {"email": "me"}, status="on-hold"), tenant), logged(touch, tenant))
     counted = settings_pb2.TenantSettings(counted_statuses=[{"platform": "woocommerce", "statuses": ["on-hold"]}])
-    [entry] = await keeper.tell(setting(tenant, settings=counted))
+    [entry, complete] = await changed(keeper, setting(tenant, settings=counted))
     assert (entry.order.excluded_reason, entry.cause.kind) == (0, Kind.SETTINGS)
+    assert (complete.complete, complete.edition) == (True, entry.edition)
     counted.time_zone = "Europe/Madrid"
-    assert await keeper.tell(setting(tenant, settings=counted)) == []
+    assert await changed(keeper, setting(tenant, settings=counted)) == []
     longer = model_pb2.Model(name="wide", version=3, active=True, window=timedelta(hours=30), helpful_only=True)
-    [entry] = await keeper.tell(setting(tenant, models=model_pb2.ModelSet(models=[longer])))
+    [entry, complete] = await changed(keeper, setting(tenant, models=model_pb2.ModelSet(models=[longer])))
     assert (earners(entry), entry.attributions[0].model, entry.attributions[0].model_version) == (["t"], "wide", 3)
+    assert [(one.model, one.model_version) for one in complete.attributions] == [("wide", 3)]
     counted.blocked_identifiers.append(named("EMAIL", "me"))
-    [entry] = await keeper.tell(setting(tenant, settings=counted))
+    [entry, _] = await changed(keeper, setting(tenant, settings=counted))
     assert earners(entry) == []
+
+
+async def changed(keeper: Keeper, told: event_pb2.LoggedEvent) -> list[credit_pb2.OrderCredits]:
+    """What is published of a change of the rules, all of it in the background."""
+    assert await keeper.tell(told) == []
+    return await keeper.settle()
 
 
 def setting(tenant: str, **payload: object) -> event_pb2.LoggedEvent:
@@ -216,6 +228,7 @@ async def test_arrival_duplicates_batches_and_interleaving_do_not_matter(keeper:
     world = World(random, tenant)
 
     await tell_in_batches(keeper, world.arriving(), world.changes, random)
+    await keeper.settle()
 
     expected = entries(world.events, world.changes, tenant)
     assert await keeper.stored(tenant) == expected
@@ -231,6 +244,8 @@ async def tell_in_batches(
     """Both logs to their ends, in batches of any size, one log or the other first."""
     while events or changes:
         size = random.randint(1, 4)
+        if random.random() < 0.1:
+            await keeper.decide_coming()
         if changes and (not events or random.random() < 0.4):
             await keeper.tell_people(*changes[:size])
             changes = changes[size:]

@@ -8,7 +8,8 @@ from sqlalchemy import text
 from touchstone.attribution.v1 import credit_pb2, credit_service_pb2, model_service_pb2
 from touchstone.ingest.v1 import event_pb2, model_pb2
 
-from services.attribution.servicer import CreditServicer, ModelServicer
+from services.attribution.model_servicer import ModelServicer
+from services.attribution.servicer import CreditServicer
 from services.chassis.callers import Caller, set_caller
 from services.kernel.failures import InvalidArgumentError, NotFoundError
 from tests.attribution.keeping import Keeper
@@ -126,7 +127,9 @@ async def test_verification_tells_how_far_it_is(keeper: Keeper) -> None:
 
 async def list_models(keeper: Keeper, **asked: object) -> model_service_pb2.ListModelsResponse:
     set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"reports:read"})))
-    return await ModelServicer(lambda: keeper.engine).ListModels(model_service_pb2.ListModelsRequest(**asked), None)
+    return await ModelServicer(lambda: keeper.engine, None).ListModels(
+        model_service_pb2.ListModelsRequest(**asked), None
+    )
 
 
 async def test_models_are_the_tenants_own_or_the_default(keeper: Keeper) -> None:

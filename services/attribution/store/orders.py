@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import LargeBinary, TextClause, bindparam, text
+from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import flags, joined, numbers, texts
@@ -19,12 +19,31 @@ class OrderKey(NamedTuple):
 
 
 class StoredOrder(NamedTuple):
-    """An order as it is kept; no credits while only notices were told of it."""
+    """An order as it is kept, with its credits in an edition, and in a next one where there are such.
+
+    No credits while only notices were told of it.
+    """
 
     key: OrderKey
     told: bytes
     credits: bytes | None
     open_to_people: bool
+    edition: int = 0
+    next_credits: bytes | None = None
+    next_open: bool = False
+    next_edition: int | None = None
+
+    def under(self, in_force: int, coming: int | None) -> "StoredOrder":
+        """The order with what it says of these two editions, and of no other."""
+        if (self.edition, self.next_edition) == (in_force, coming):
+            return self
+        known = {self.edition: (self.credits, self.open_to_people)}
+        if self.next_edition is not None:
+            known[self.next_edition] = (self.next_credits, self.next_open)
+        now, then = known.get(in_force, (None, False)), known.get(coming or 0, (None, False))
+        if coming is None:
+            then = (None, False)
+        return StoredOrder(self.key, self.told, *now, in_force, *then, coming)
 
 
 class OrderIdentifier(NamedTuple):
@@ -35,7 +54,8 @@ class OrderIdentifier(NamedTuple):
     order_micros: int
 
 
-_COLUMNS = "known.tenant_id, known.order_id, known.source, known.told, known.credits, known.open_to_people"
+_COLUMNS = """known.tenant_id, known.order_id, known.source, known.told, known.credits, known.open_to_people,
+              known.edition, known.next_credits, known.next_open, known.next_edition"""
 
 _READ = text(
     f"""SELECT {_COLUMNS}
@@ -50,6 +70,13 @@ _READ_PAGE = text(
         ORDER BY known.order_id, known.source LIMIT :count"""
 )
 
+# Over all tenants: for what looks at a few orders now and then, and at each in its turn.
+_READ_ANY = text(
+    f"""SELECT {_COLUMNS} FROM known_order AS known
+        WHERE (known.tenant_id, known.order_id, known.source) > (:tenant_id, :order_id, :source)
+        ORDER BY known.tenant_id, known.order_id, known.source LIMIT :count"""
+)
+
 _READ_NAMED = text(
     f"""SELECT {_COLUMNS} FROM known_order AS known
         WHERE known.tenant_id = :tenant_id AND known.order_id = :order_id AND known.credits IS NOT NULL
@@ -58,23 +85,42 @@ _READ_NAMED = text(
 
 _COUNT = text("SELECT count(*) FROM known_order WHERE tenant_id = :tenant_id AND credits IS NOT NULL")
 
-_PUT = """
-       INSERT INTO known_order (tenant_id, order_id, source, told, credits, open_to_people)
-       SELECT tenant_id, order_id, source, substring(:told FROM told_start FOR told_length),
-              substring(:credits FROM credits_start FOR credits_length), open_to_people
-       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]),
+_BYTES = [bindparam(name, type_=LargeBinary) for name in ("told", "credits")]
+
+_SAVED = """unnest(CAST(:tenant_ids AS text[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]),
                    CAST(:told_starts AS int[]), CAST(:told_lengths AS int[]), CAST(:credits_starts AS int[]),
-                   CAST(:credits_lengths AS int[]), CAST(:open AS boolean[]))
-            AS saved (tenant_id, order_id, source, told_start, told_length, credits_start, credits_length,
-                      open_to_people)"""
+                   CAST(:credits_lengths AS int[]), CAST(:open AS boolean[]), CAST(:editions AS bigint[])"""
 
-_ADD = text(_PUT).bindparams(bindparam("told", type_=LargeBinary), bindparam("credits", type_=LargeBinary))
+_SAVED_COLUMNS = """tenant_id, order_id, source, told_start, told_length, credits_start, credits_length,
+                    open_to_people, edition"""
 
-_CHANGE = text(
-    f"""{_PUT}
+_PUT = f"""
+       INSERT INTO known_order (tenant_id, order_id, source, told, credits, open_to_people, edition)
+       SELECT tenant_id, order_id, source, substring(:told FROM told_start FOR told_length),
+              substring(:credits FROM credits_start FOR credits_length), open_to_people, edition
+       FROM {_SAVED}) AS saved ({_SAVED_COLUMNS})"""
+
+_PUT_STAGED = f"""
+       INSERT INTO known_order (tenant_id, order_id, source, told, credits, open_to_people, edition,
+                                next_credits, next_open, next_edition)
+       SELECT tenant_id, order_id, source, substring(:told FROM told_start FOR told_length),
+              substring(:credits FROM credits_start FOR credits_length), open_to_people, edition,
+              substring(:next_credits FROM next_start FOR next_length), next_open, next_edition
+       FROM {_SAVED}, CAST(:next_starts AS int[]), CAST(:next_lengths AS int[]), CAST(:next_open AS boolean[]),
+                   CAST(:next_editions AS bigint[]))
+            AS saved ({_SAVED_COLUMNS}, next_start, next_length, next_open, next_edition)"""
+
+_CHANGING = """
        ON CONFLICT (tenant_id, order_id, source) DO UPDATE
-       SET told = excluded.told, credits = excluded.credits, open_to_people = excluded.open_to_people"""
-).bindparams(bindparam("told", type_=LargeBinary), bindparam("credits", type_=LargeBinary))
+       SET told = excluded.told, credits = excluded.credits, open_to_people = excluded.open_to_people,
+           edition = excluded.edition, next_credits = excluded.next_credits, next_open = excluded.next_open,
+           next_edition = excluded.next_edition"""
+
+_ADD = text(_PUT).bindparams(*_BYTES)
+
+_CHANGE = text(_PUT + _CHANGING).bindparams(*_BYTES)
+
+_CHANGE_STAGED = text(_PUT_STAGED + _CHANGING).bindparams(*_BYTES, bindparam("next_credits", type_=LargeBinary))
 
 _IDENTIFIERS = """unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
                          CAST(:order_micros AS bigint[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]))"""
@@ -98,7 +144,7 @@ async def read_orders(connection: AsyncConnection, keys: Iterable[OrderKey]) -> 
     wanted = list(keys)
     if not wanted:
         return []
-    return _orders(await connection.execute(_READ, _key_columns(wanted)))
+    return _orders(await connection.execute(_READ, key_columns(wanted)))
 
 
 async def read_page(
@@ -108,6 +154,11 @@ async def read_page(
     _, order_id, source = after or ("", "", "")
     bound = {"tenant_id": tenant_id, "order_id": order_id, "source": source, "count": count}
     return _orders(await connection.execute(_READ_PAGE, bound))
+
+
+async def read_any(connection: AsyncConnection, after: OrderKey, count: int) -> list[StoredOrder]:
+    """The next orders after one, by tenant, id and source."""
+    return _orders(await connection.execute(_READ_ANY, {**after._asdict(), "count": count}))
 
 
 async def read_named(connection: AsyncConnection, tenant_id: str, order_id: str) -> list[StoredOrder]:
@@ -122,27 +173,44 @@ async def count_orders(connection: AsyncConnection, tenant_id: str) -> int:
 
 async def add_orders(connection: AsyncConnection, orders: Sequence[StoredOrder]) -> None:
     """Keeps orders that were not known: in half the time that it takes for those that may be."""
-    await _put(connection, orders, _ADD)
+    if orders:
+        await connection.execute(_CHANGE_STAGED if _staged(orders) else _ADD, _columns(orders))
 
 
 async def change_orders(connection: AsyncConnection, orders: Sequence[StoredOrder]) -> None:
     """Keeps known orders as they now are."""
-    await _put(connection, orders, _CHANGE)
-
-
-async def _put(connection: AsyncConnection, orders: Sequence[StoredOrder], statement: TextClause) -> None:
     if orders:
-        told, credits_ = joined([order.told for order in orders]), joined([order.credits for order in orders])
-        columns = {
-            "told": told.together,
-            "told_starts": told.starts,
-            "told_lengths": told.lengths,
-            "credits": credits_.together,
-            "credits_starts": credits_.starts,
-            "credits_lengths": credits_.lengths,
-            "open": flags(order.open_to_people for order in orders),
-        }
-        await connection.execute(statement, {**_key_columns([order.key for order in orders]), **columns})
+        await connection.execute(_CHANGE_STAGED if _staged(orders) else _CHANGE, _columns(orders))
+
+
+def _staged(orders: Sequence[StoredOrder]) -> bool:
+    return any(order.next_edition is not None for order in orders)
+
+
+def _columns(orders: Sequence[StoredOrder]) -> dict[str, object]:
+    told, credits_ = joined([order.told for order in orders]), joined([order.credits for order in orders])
+    columns = {
+        **key_columns([order.key for order in orders]),
+        "told": told.together,
+        "told_starts": told.starts,
+        "told_lengths": told.lengths,
+        "credits": credits_.together,
+        "credits_starts": credits_.starts,
+        "credits_lengths": credits_.lengths,
+        "open": flags(order.open_to_people for order in orders),
+        "editions": numbers(order.edition for order in orders),
+    }
+    if not _staged(orders):
+        return columns
+    coming = joined([order.next_credits for order in orders])
+    return {
+        **columns,
+        "next_credits": coming.together,
+        "next_starts": coming.starts,
+        "next_lengths": coming.lengths,
+        "next_open": flags(order.next_open for order in orders),
+        "next_editions": [order.next_edition for order in orders],
+    }
 
 
 async def replace_identifiers(
@@ -156,14 +224,15 @@ async def replace_identifiers(
                 "values": texts(one.identifier.value for one in named),
                 "order_micros": numbers(one.order_micros for one in named),
             }
-            await connection.execute(statement, {**_key_columns([one.key for one in named]), **columns})
+            await connection.execute(statement, {**key_columns([one.key for one in named]), **columns})
 
 
 def _orders(rows: Iterable[Any]) -> list[StoredOrder]:
     return [StoredOrder(OrderKey(*row[:3]), *row[3:]) for row in rows]
 
 
-def _key_columns(keys: Sequence[OrderKey]) -> dict[str, object]:
+def key_columns(keys: Sequence[OrderKey]) -> dict[str, object]:
+    """The keys as three parameters."""
     return {
         "tenant_ids": texts(key.tenant_id for key in keys),
         "order_ids": texts(key.order_id for key in keys),

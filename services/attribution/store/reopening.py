@@ -1,24 +1,28 @@
-"""Which orders a new touch or a change of people may concern, and what of it was last."""
+"""Which orders a new touch or a change of people may concern, and those of them that wait because they are many."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.attribution.store.orders import OrderKey
+from services.attribution.store.orders import OrderKey, key_columns
 from services.chassis.arrays import flags, numbers, texts
 from services.kernel.identifiers import Identifier
 
 
 class ByTouch(NamedTuple):
-    """A new touch's identifier; orders placed within the bounds, which belong to it, are concerned."""
+    """A new touch's identifier; orders placed within the bounds, which belong to it, are concerned.
+
+    Those that have the identifier itself, and if `personal` those of the same person.
+    """
 
     tenant_id: str
     identifier: Identifier
     from_micros: int
     through_micros: int
     position: int
+    personal: bool = True
 
 
 class ByIdentifier(NamedTuple):
@@ -38,12 +42,19 @@ class ByPerson(NamedTuple):
     position: int
 
 
-_BY_TOUCHES = text(
-    """WITH told AS (
+_BY_TOUCH_CAUSE: Final = 2
+_BY_PEOPLE_CAUSE: Final = 3
+"""Kinds of causes, numbered as in `touchstone.attribution.v1.Cause.Kind`."""
+
+MOST_AT_ONCE: Final = 2_000
+"""Orders that are reopened in the transaction that finds them; where it finds more, all of them wait."""
+
+_BY_TOUCHES = """WITH told AS (
            SELECT told.*, known.person_id
            FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-                       CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]), CAST(:positions AS bigint[]))
-                AS told (tenant_id, kind, value, from_micros, through_micros, position)
+                       CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]), CAST(:positions AS bigint[]),
+                       CAST(:personal AS boolean[]))
+                AS told (tenant_id, kind, value, from_micros, through_micros, position, personal)
            LEFT JOIN person_identifier AS known USING (tenant_id, kind, value)
            WHERE known.hub IS NOT TRUE),
        reach AS (
@@ -51,17 +62,16 @@ _BY_TOUCHES = text(
            UNION
            SELECT told.tenant_id, known.kind, known.value, told.from_micros, told.through_micros, told.position
            FROM told JOIN person_identifier AS known
-             ON known.tenant_id = told.tenant_id AND known.person_id = told.person_id AND NOT known.hub)
+             ON known.tenant_id = told.tenant_id AND known.person_id = told.person_id AND NOT known.hub
+            AND told.personal)
        SELECT found.tenant_id, found.order_id, found.source, max(reach.position)
        FROM reach JOIN order_identifier AS found
          ON found.tenant_id = reach.tenant_id AND found.kind = reach.kind AND found.value = reach.value
         AND hashtextextended(found.value, found.kind) = hashtextextended(reach.value, reach.kind)
         AND found.order_micros BETWEEN reach.from_micros AND reach.through_micros
        GROUP BY found.tenant_id, found.order_id, found.source"""
-)
 
-_BY_PEOPLE = text(
-    """WITH reach AS (
+_BY_PEOPLE = """WITH reach AS (
            SELECT tenant_id, kind, value, hub, position
            FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
                        CAST(:hubs AS boolean[]), CAST(:positions AS bigint[]))
@@ -79,46 +89,125 @@ _BY_PEOPLE = text(
         AND hashtextextended(found.value, found.kind) = hashtextextended(reach.value, reach.kind)
        JOIN known_order AS concerned
          ON concerned.tenant_id = found.tenant_id AND concerned.order_id = found.order_id
-        AND concerned.source = found.source AND (reach.hub OR concerned.open_to_people)
+        AND concerned.source = found.source AND (reach.hub OR concerned.open_to_people OR concerned.next_open)
        GROUP BY found.tenant_id, found.order_id, found.source"""
+
+
+def _listing(found: str) -> TextClause:
+    """The orders found, and one more than may be reopened at once."""
+    return text(f"{found} LIMIT {MOST_AT_ONCE + 1}")
+
+
+def _queueing(found: str) -> TextClause:
+    """Lets all orders found wait; the greatest position is told as the cause."""
+    return text(
+        f"""INSERT INTO reopened_order (tenant_id, order_id, source, position, cause, partition_id)
+            SELECT found.*, :cause, :partition FROM ({found}) AS found
+            ON CONFLICT (tenant_id, order_id, source) DO UPDATE
+            SET position = CASE WHEN reopened_order.cause = excluded.cause
+                                THEN greatest(reopened_order.position, excluded.position) ELSE excluded.position END,
+                cause = excluded.cause, partition_id = excluded.partition_id"""
+    )
+
+
+_LIST_BY_TOUCHES, _QUEUE_BY_TOUCHES = _listing(_BY_TOUCHES), _queueing(_BY_TOUCHES)
+_LIST_BY_PEOPLE, _QUEUE_BY_PEOPLE = _listing(_BY_PEOPLE), _queueing(_BY_PEOPLE)
+
+_PARTITIONS_WAITING = text("SELECT DISTINCT partition_id FROM reopened_order")
+
+_READ_WAITING = text(
+    """SELECT tenant_id, order_id, source, cause, position FROM reopened_order
+       WHERE partition_id = :partition ORDER BY tenant_id, order_id, source LIMIT :count"""
+)
+
+_KEYS = "unnest(CAST(:tenant_ids AS text[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]))"
+
+_WAITING_AMONG = text(
+    f"""SELECT waiting.tenant_id, waiting.order_id, waiting.source FROM reopened_order AS waiting
+        JOIN {_KEYS} AS asked (tenant_id, order_id, source) USING (tenant_id, order_id, source)"""
+)
+
+_FORGET_WAITING = text(
+    f"""DELETE FROM reopened_order AS waiting USING {_KEYS} AS done (tenant_id, order_id, source)
+        WHERE waiting.tenant_id = done.tenant_id AND waiting.order_id = done.order_id
+          AND waiting.source = done.source"""
 )
 
 
-async def orders_by_touches(connection: AsyncConnection, told: Iterable[ByTouch]) -> dict[OrderKey, int]:
-    """Orders that new touches may concern, with the greatest position among these touches."""
+class Waiting(NamedTuple):
+    """An order that waits to be computed anew, and why: a `Cause.Kind` and a position."""
+
+    key: OrderKey
+    cause: int
+    position: int
+
+
+async def orders_by_touches(
+    connection: AsyncConnection, partition: int, told: Iterable[ByTouch]
+) -> dict[OrderKey, int]:
+    """Orders that new touches may concern, with the greatest position among these touches; none when they must wait."""
     wanted = list(told)
     if not wanted:
         return {}
-    rows = await connection.execute(
-        _BY_TOUCHES,
-        {
-            "tenant_ids": texts(one.tenant_id for one in wanted),
-            "kinds": numbers(one.identifier.kind for one in wanted),
-            "values": texts(one.identifier.value for one in wanted),
-            "from_micros": numbers(one.from_micros for one in wanted),
-            "through_micros": numbers(one.through_micros for one in wanted),
-            "positions": numbers(one.position for one in wanted),
-        },
-    )
-    return {OrderKey(tenant_id, order_id, source): position for tenant_id, order_id, source, position in rows}
+    bound = {
+        "tenant_ids": texts(one.tenant_id for one in wanted),
+        "kinds": numbers(one.identifier.kind for one in wanted),
+        "values": texts(one.identifier.value for one in wanted),
+        "from_micros": numbers(one.from_micros for one in wanted),
+        "through_micros": numbers(one.through_micros for one in wanted),
+        "positions": numbers(one.position for one in wanted),
+        "personal": flags(one.personal for one in wanted),
+    }
+    found = _found(await connection.execute(_LIST_BY_TOUCHES, bound))
+    if len(found) <= MOST_AT_ONCE:
+        return found
+    await connection.execute(_QUEUE_BY_TOUCHES, {**bound, "cause": _BY_TOUCH_CAUSE, "partition": partition})
+    return {}
 
 
 async def orders_by_people(
-    connection: AsyncConnection, changed: Iterable[ByIdentifier], persons: Iterable[ByPerson]
+    connection: AsyncConnection, partition: int, changed: Iterable[ByIdentifier], persons: Iterable[ByPerson]
 ) -> dict[OrderKey, int]:
-    """Orders that changes of people may concern, with the greatest position among these changes."""
+    """Orders that changes of people may concern, with the greatest position among these changes; none when they wait."""
     identifiers, people = list(changed), list(persons)
-    rows = await connection.execute(
-        _BY_PEOPLE,
-        {
-            "tenant_ids": texts(one.tenant_id for one in identifiers),
-            "kinds": numbers(one.identifier.kind for one in identifiers),
-            "values": texts(one.identifier.value for one in identifiers),
-            "hubs": flags(one.hub for one in identifiers),
-            "positions": numbers(one.position for one in identifiers),
-            "person_tenant_ids": texts(one.tenant_id for one in people),
-            "person_ids": numbers(one.person_id for one in people),
-            "person_positions": numbers(one.position for one in people),
-        },
-    )
+    bound = {
+        "tenant_ids": texts(one.tenant_id for one in identifiers),
+        "kinds": numbers(one.identifier.kind for one in identifiers),
+        "values": texts(one.identifier.value for one in identifiers),
+        "hubs": flags(one.hub for one in identifiers),
+        "positions": numbers(one.position for one in identifiers),
+        "person_tenant_ids": texts(one.tenant_id for one in people),
+        "person_ids": numbers(one.person_id for one in people),
+        "person_positions": numbers(one.position for one in people),
+    }
+    found = _found(await connection.execute(_LIST_BY_PEOPLE, bound))
+    if len(found) <= MOST_AT_ONCE:
+        return found
+    await connection.execute(_QUEUE_BY_PEOPLE, {**bound, "cause": _BY_PEOPLE_CAUSE, "partition": partition})
+    return {}
+
+
+def _found(rows: Iterable[Any]) -> dict[OrderKey, int]:
     return {OrderKey(tenant_id, order_id, source): position for tenant_id, order_id, source, position in rows}
+
+
+async def partitions_waiting(connection: AsyncConnection) -> Collection[int]:
+    """The partitions in which orders wait."""
+    return [int(row.partition_id) for row in await connection.execute(_PARTITIONS_WAITING)]
+
+
+async def read_waiting(connection: AsyncConnection, partition: int, count: int) -> list[Waiting]:
+    """Some of a partition's orders that wait."""
+    rows = await connection.execute(_READ_WAITING, {"partition": partition, "count": count})
+    return [Waiting(OrderKey(*row[:3]), *row[3:]) for row in rows]
+
+
+async def waiting_among(connection: AsyncConnection, keys: Iterable[OrderKey]) -> set[OrderKey]:
+    """Those of the orders that wait."""
+    rows = await connection.execute(_WAITING_AMONG, key_columns(list(keys)))
+    return {OrderKey(*row) for row in rows}
+
+
+async def forget_waiting(connection: AsyncConnection, keys: Iterable[OrderKey]) -> None:
+    """Lets orders wait no more."""
+    await connection.execute(_FORGET_WAITING, key_columns(list(keys)))

@@ -1,31 +1,47 @@
 """Orders with their credits, and the evidence for them, as messages."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
 
 from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import interaction_pb2
 from touchstone.type.v1 import money_pb2
 
-from services.attribution.domain.attribute import WHOLE, Attribution, Tier
+from services.attribution.domain.attribute import WHOLE, Attribution, Considered, Tier, Verdict
 from services.attribution.domain.snapshot import Snapshot
 from services.attribution.domain.touches import Touch
 from services.attribution.wire.times import timestamp
 
+MOST_TOUCHES: Final = 1000
+"""Touches that the evidence lists, at most."""
+
 
 def order_credits(tenant_id: str, order: Snapshot, attributions: Sequence[Attribution]) -> bytes:
     """An entry of the credit log without its cause: what is stored, and compared byte by byte."""
-    message = credit_pb2.OrderCredits(
-        tenant_id=tenant_id,
-        attributions=[_attribution_message(attribution) for attribution in attributions],
-    )
+    message = credit_pb2.OrderCredits(tenant_id=tenant_id)
     _fill_snapshot(message.order, order)
-    return message.SerializeToString(deterministic=True)
+    said = b"".join([_attribution(attribution) for attribution in attributions])
+    # What models say is the field after the order, so it may follow what is written of that.
+    return message.SerializeToString(deterministic=True) + said
 
 
-def with_cause(stored: bytes, kind: credit_pb2.Cause.Kind.ValueType, position: int) -> bytes:
-    """The entry as it is published: the cause is the message's last field, so it follows what is stored."""
-    cause = credit_pb2.Cause(kind=kind, position=position)
-    return stored + credit_pb2.OrderCredits(cause=cause).SerializeToString()
+def _attribution(attribution: Attribution) -> bytes:
+    """What a model says, as a field of the entry."""
+    if attribution.credits:
+        return _attribution_field(_attribution_message(attribution))
+    return _no_credits(attribution.model, attribution.model_version, int(attribution.excluded or 0))
+
+
+@lru_cache(maxsize=4096)
+def _no_credits(model: str, model_version: int, excluded: int) -> bytes:
+    """What a model says of an order of which it credits nothing: the same of very many."""
+    reason = credit_pb2.Exclusion.Reason.ValueType(excluded)
+    return _attribution_field(credit_pb2.Attribution(model=model, model_version=model_version, excluded_reason=reason))
+
+
+def _attribution_field(message: credit_pb2.Attribution) -> bytes:
+    return credit_pb2.OrderCredits(attributions=[message]).SerializeToString(deterministic=True)
 
 
 def _fill_snapshot(message: credit_pb2.OrderSnapshot, order: Snapshot) -> None:
@@ -72,9 +88,11 @@ def _attribution_message(attribution: Attribution) -> credit_pb2.Attribution:
                 fraction_millionths=credit.fraction_millionths,
                 gross_micros=credit.gross_micros,
                 net_micros=credit.net_micros,
+                line_id=credit.line_id,
             )
             for credit in attribution.credits
         ],
+        excluded_reason=credit_pb2.Exclusion.Reason.ValueType(attribution.excluded or 0),
     )
 
 
@@ -95,6 +113,9 @@ def _touch_message(value: Touch) -> credit_pb2.Touch:
         bot_name=value.bot_name,
         agent_id=value.agent_id,
         campaign=value.campaign,
+        experience_id=value.experience_id,
+        product_ids=value.product_ids,
+        end_time=None if value.end_time is None else timestamp(value.end_time),
     )
 
 
@@ -108,8 +129,8 @@ def evidence(order: Snapshot, attribution: Attribution, *, agrees: bool) -> cred
         order_id=order.order_id,
         source=order.source,
         order_time=timestamp(order.order_time),
-        counted=order.excluded is None,
-        excluded_reason=credit_pb2.Exclusion.Reason.ValueType(order.excluded or 0),
+        counted=attribution.excluded is None,
+        excluded_reason=credit_pb2.Exclusion.Reason.ValueType(attribution.excluded or 0),
         amount=money(order.gross_micros),
         net=money(order.net_micros),
         model=attribution.model,
@@ -121,6 +142,7 @@ def evidence(order: Snapshot, attribution: Attribution, *, agrees: bool) -> cred
                 fraction=credit.fraction_millionths / WHOLE,
                 amount=money(credit.gross_micros),
                 net=money(credit.net_micros),
+                line_id=credit.line_id,
             )
             for credit in attribution.credits
         ],
@@ -131,7 +153,18 @@ def evidence(order: Snapshot, attribution: Attribution, *, agrees: bool) -> cred
                 verdict=credit_pb2.ConsideredTouch.Verdict.ValueType(considered.verdict),
                 matched_by=_tier_number(considered.matched_by),
             )
-            for considered in attribution.considered
+            for considered in _listed(attribution.considered)
         ],
         agrees_with_stored=agrees,
+        touch_count=len(attribution.considered),
     )
+
+
+def _listed(considered: Sequence[Considered]) -> Sequence[Considered]:
+    """All, or where they are very many those that earn something and the latest of the others."""
+    if len(considered) <= MOST_TOUCHES:
+        return considered
+    places = sorted(
+        range(len(considered)), key=lambda place: (considered[place].verdict is not Verdict.CREDITED, -place)
+    )
+    return [considered[place] for place in sorted(places[:MOST_TOUCHES])]

@@ -1,0 +1,85 @@
+"""Editions: the rules that are in force, and those that will be as soon as every order is decided by them."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from services.attribution.domain.models import HOUR, Anchor, Model, Rule
+from services.attribution.domain.rules import Rules
+from services.attribution.domain.spans import Spans
+from services.kernel.failures import InvalidArgumentError
+
+MOST_MODELS: Final = 100
+LONGEST_WINDOW: Final = 400 * 24 * HOUR
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+class Edition(NamedTuple):
+    """Rules, and the number of what they say of all orders: the position in the event log of what made them."""
+
+    number: int
+    rules: Rules
+
+
+class Editions(NamedTuple):
+    """The edition whose credits are told to everybody, and the one that is being made; None when none is."""
+
+    in_force: Edition
+    coming: Edition | None = None
+
+    @property
+    def newest(self) -> Edition:
+        """The edition of what was told last."""
+        return self.coming or self.in_force
+
+    @property
+    def spans(self) -> Spans:
+        """How long after an event orders may be concerned by it, under either."""
+        if self.coming is None:
+            return self.in_force.rules.spans
+        return Spans.of((*self.in_force.rules.applied, *self.coming.rules.applied))
+
+
+def versions(told: Sequence[Model], held: Sequence[Model], ever: Iterable[Model]) -> Mapping[str, int]:
+    """The version of each model of a set that was told while another held, by name.
+
+    A model that stays as it was keeps its version. Any other gets a greater one than that name ever had, or the one
+    that it was told with where that is greater. So of two sets that were made of the same one at the same time, the
+    second in the log has versions of its own, and a removed model's are not used again.
+    """
+    greatest: dict[str, int] = {}
+    for model in (*held, *ever):
+        greatest[model.name] = max(greatest.get(model.name, 0), model.version)
+    holding = {model.name: model for model in held}
+    given: dict[str, int] = {}
+    for model in told:
+        before = holding.get(model.name)
+        if before is not None and replace(model, version=before.version) == before:
+            given[model.name] = before.version
+        else:
+            given[model.name] = max(model.version, greatest.get(model.name, 0) + 1)
+    return given
+
+
+def check_models(models: Sequence[Model]) -> None:
+    """Refuses a set that can't hold. Raises InvalidArgumentError that names the field at fault."""
+    if not 0 < len(models) <= MOST_MODELS:
+        raise InvalidArgumentError.of("models", f"must be 1 to {MOST_MODELS}")
+    names: set[str] = set()
+    for index, model in enumerate(models):
+        field = f"models[{index}]"
+        if not _NAME.fullmatch(model.name):
+            raise InvalidArgumentError.of(
+                f"{field}.name", "must be a lower-case letter, then a-z, 0-9 and _, 63 in all"
+            )
+        if model.name in names:
+            raise InvalidArgumentError.of(f"{field}.name", "is another model's name")
+        names.add(model.name)
+        if not (0 < model.window <= LONGEST_WINDOW or (model.window == 0 and model.anchor is Anchor.SESSION)):
+            raise InvalidArgumentError.of(f"{field}.window", "must be longer than nothing and at most 400 days")
+        if model.rule is Rule.TIME_DECAY and model.half_life <= 0:
+            raise InvalidArgumentError.of(f"{field}.halfLife", "must be longer than nothing for TIME_DECAY")
+        if any(weight < 0 for weight in model.weights.values()):
+            raise InvalidArgumentError.of(f"{field}.weights", "must not be negative")
