@@ -16,6 +16,7 @@ from services.attribution.background import CHORES, UNFINISHED
 from services.attribution.follower import apply_events, apply_people
 from services.attribution.model_servicer import ModelServicer
 from services.attribution.servicer import CreditServicer
+from services.attribution.simulator import Simulator
 from services.chassis.channels import open_channel
 from services.chassis.follow import Subscription
 from services.chassis.generations import FollowingService
@@ -71,6 +72,7 @@ async def main() -> None:
         following.log_server.serve_on(server, CREDIT_SERVICE, "FollowCredits")
         models_servicer = ModelServicer(following.serving, EventServiceStub(ingest))  # type: ignore[abstract]
         add_ModelServiceServicer_to_server(models_servicer, server)
+        Simulator(following.serving).serve_on(server, MODEL_SERVICE)
         add_MaintenanceServiceServicer_to_server(MaintenanceServicer(following), server)
 
     async def follow() -> None:

@@ -87,8 +87,10 @@ def load(source: Source, wanted: Loading, stop: Stop) -> Cases:
     stop.look()
     with _engine() as engine, stop.interrupting(engine.interrupt):
         _register_people(engine, known, wanted.blocked)
+        stop.look()
         common = _resolve(engine, "buyer", orders, "order_time", ORDER_KINDS)
         common &= _resolve(engine, "reached", touches, "occur_time", TOUCH_KINDS)
+        stop.look()
         pairs = _pairs(engine, wanted.reach, common)
         buyers, persons = (_nodes(engine, name, table) for name, table in (("buyer", orders), ("reached", touches)))
     return Cases(
@@ -113,6 +115,12 @@ def load(source: Source, wanted: Loading, stop: Stop) -> Cases:
         through_time=wanted.through_time,
         reach=wanted.reach,
     )
+
+
+def orders_between(source: Source, from_time: int, through_time: int) -> Numbers:
+    """Where the store keeps the orders of a period."""
+    told = _last_told(_read(source, ORDERS, ("order_time", "order_key")), "order_key")
+    return _within(told, "order_time", (from_time, through_time)).row
 
 
 def complete(source: Source, cases: Cases, wanted: Loading) -> Cases:

@@ -24,6 +24,7 @@ from services.attribution.simulation.shapley import shapley_values
 from services.attribution.simulation.stopping import Stop
 from services.attribution.store import facts
 from services.attribution.store.blocks import ORDERS, TOUCHES
+from services.kernel.failures import FailedPreconditionError
 
 _USUAL_REACH: Final = 30 * DAY
 """How far back touches are loaded in any case, so that the next question is likely to find its own."""
@@ -53,7 +54,7 @@ def loading(trial: Trial) -> Loading:
 def try_on(cases: Cases, trial: Trial, source: Source, stop: Stop, progress: Progress) -> Result:
     """What the trial finds. `source` names the orders and touches that are told of one by one."""
     counted, counted_then = (_counted(cases, trial, model) for model in (trial.simulated, trial.compared))
-    learned = _learned(cases, trial, counted, source)
+    learned = learn(cases, trial, source)
     simulated = trial.simulated
     if learned:
         simulated = replace(simulated, weights={channel: one.weight for channel, one in learned.items()})
@@ -98,10 +99,14 @@ def _evaluated(cases: Cases, model: Model, counted: Flags, *, stop: Stop, done: 
     return Outcome.joined(outcomes)
 
 
-def _learned(cases: Cases, trial: Trial, counted: Flags, source: Source) -> dict[Channel, Weight]:
-    """The weights of channels, as numbers that a saved model can have, too."""
+def learn(cases: Cases, trial: Trial, source: Source) -> dict[Channel, Weight]:
+    """The weights of channels, as numbers that a saved model can have, too; none without learning.
+
+    Raises FailedPreconditionError where there is nothing to learn from.
+    """
     if trial.learning is Learning.NONE:
         return {}
+    counted = _counted(cases, trial, trial.simulated)
     walked = paths(
         cases,
         trial.simulated,
@@ -109,12 +114,15 @@ def _learned(cases: Cases, trial: Trial, counted: Flags, source: Source) -> dict
         lambda rows: source.names(TOUCHES, rows),
         count_crawlers=trial.rules.count_crawlers,
     )
+    if not any(path and one.converted for path, one in walked.items()):
+        message = "No order that counts in the period has a touch that the model looks at."
+        raise FailedPreconditionError("NOTHING_TO_LEARN", message)
     if trial.learning is Learning.MARKOV:
         effects = removal_effects(walked)
         return {one: Weight(_storable(found.credit), found.removal_effect) for one, found in effects.items()}
     values = shapley_values(walked)
     together = sum(values.values())
-    return {one: Weight(_storable(value / together), None) for one, value in values.items()} if together else {}
+    return {one: Weight(_storable(value / together), None) for one, value in values.items()}
 
 
 def _storable(weight: Fraction) -> Fraction:

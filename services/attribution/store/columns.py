@@ -8,6 +8,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.attribution.store.blocks import LAYOUTS, Layout
 
@@ -73,10 +75,25 @@ class Reader:
         return found
 
 
+class Place(NamedTuple):
+    """Where blocks are: a database's address, and the schema of a service's generation."""
+
+    address: str
+    schema: str
+
+
+async def place_of(connection: AsyncConnection) -> Place:
+    """Where a connection finds its tables."""
+    schema = str((await connection.execute(_SCHEMA)).scalar_one())
+    address = connection.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return Place(address, schema)
+
+
 @contextmanager
-def reading(conninfo: str, schema: str, tenant_id: str) -> Iterator[tuple[Reader, Callable[[], None]]]:
-    """A reader of a tenant's blocks in a schema, and what another thread may call to end its statement."""
-    with psycopg.connect(conninfo, options=f"-c search_path={schema}", connect_timeout=5) as connection:
+def reading(place: Place, tenant_id: str) -> Iterator[tuple[Reader, Callable[[], None]]]:
+    """A reader of a tenant's blocks, and what another thread may call to end its statement."""
+    options = f"-c search_path={place.schema}"
+    with psycopg.connect(place.address, options=options, connect_timeout=5) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         yield Reader(connection, tenant_id), connection.cancel
@@ -85,6 +102,8 @@ def reading(conninfo: str, schema: str, tenant_id: str) -> Iterator[tuple[Reader
 def _numbers(packed: bytes) -> Numbers | None:
     return np.frombuffer(packed, "<i8") if packed else None
 
+
+_SCHEMA: Final = text("SELECT current_schema()")
 
 _COUNTS: Final = "SELECT " + ", ".join(
     f"""coalesce((SELECT first_row + row_count FROM {layout.table}
