@@ -127,18 +127,27 @@ def hashes(running: RunningSystem, tenant: str, people: Iterable[Person]) -> lis
     return found
 
 
-def left_of(shop: Shop, people: Sequence[Person]) -> set[str]:
-    """Which of their values, or their hashes, stand anywhere in Postgres or Valkey, in any form that bytes have."""
+def left_of(shop: Shop, people: Sequence[Person], *values: str) -> set[str]:
+    """Which of their values, or their hashes, stand anywhere in Postgres or Valkey, in any form that bytes have.
+
+    Looks for other values, too, of 8 characters at least.
+    """
     hashed = hashes(shop.running, shop.tenant, people)
     # The hashes' own bytes, too, as well as the letters that they are written in.
     digests = {base64.urlsafe_b64decode(value + "="): value for value in hashed}
-    sought = {value.encode(): value for value in (*raw_values(people), *hashed)} | digests
+    sought = {value.encode(): value for value in (*raw_values(people), *hashed, *values)} | digests
     search = Search({form: value for content, value in sought.items() for form in _forms(content)})
     state = shop.running.state()
     seen: set[str] = set()
     for content in (*_postgres(state["database_url"]), *_valkey(state["redis_url"])):
         seen |= search.found(content)
     return seen
+
+
+def known_to_valkey(shop: Shop, people: Sequence[Person]) -> set[str]:
+    """Which of their values stand anywhere in Valkey."""
+    search = Search({value.encode(): value for value in raw_values(people)})
+    return set().union(*map(search.found, _valkey(shop.running.state()["redis_url"])))
 
 
 class Search:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.mesh.people import DAY, STORIES, Person, left_of, raw_values, story
+from tests.mesh.people import DAY, STORIES, Person, known_to_valkey, left_of, raw_values, story
 from tests.mesh.running import until
 from tests.mesh.shop import TAKEN, Event, Shop, figures, without_positions
 
@@ -28,6 +28,8 @@ class Erased(NamedTuple):
     statement: bytes
     evidence: dict[str, Any]
     requests: list[dict[str, Any]]
+    link_id: str
+    """Of a link to a conversation of somebody erased."""
 
 
 def signed(topic: str, told: dict[str, Any], *, broken: bool = False) -> tuple[list[tuple[str, str]], bytes]:
@@ -103,6 +105,7 @@ def erased(open_shop: Callable[[], Shop]) -> Erased:
     others = {tier: Person.new("k") for tier in STORIES}
     by_shop, asking, in_kiosk = Person.new("g"), Person.new("k"), Person.new("g")
     kiosk = {"visitorId": f"kiosk-{by_shop.number}"}
+    shop.patch_settings({"linkHosts": ["shop.example"]})
     shop.patch_settings({"blockedIdentifiers": [{"kind": "SESSION", "value": gone["EMAIL"].ids["sessionId"]}]})
     events = [event for people in (gone, others) for tier, one in people.items() for event in story(one, tier, MICROS)]
     # A browser that many use names nobody: it is none of hers.
@@ -115,6 +118,10 @@ def erased(open_shop: Callable[[], Shop]) -> Erased:
         assert shop.deliver("shopify", *signed("orders/paid", shop_order(one))).status_code == 200
     assert shop.deliver("shopify", *signed("orders/paid", shop_order(by_shop), broken=True)).status_code == 200
     assert shop.deliver("shopify", *signed("orders/paid", shop_order(asking), broken=True)).status_code == 200
+    sent = {"conversationId": gone["PERSON"].conversation_id, "destination": "https://shop.example/cart"}
+    link_id = shop.client.post("/v1/links", json=sent).raise_for_status().json()["linkId"]
+    pair = {side: {name: gone["EMAIL"].ids[name]} for side, name in (("left", "visitorId"), ("right", "email"))}
+    shop.client.post("/v1/people:relink", json=pair).raise_for_status()
     shop.settle()
     statement = shop.statement(DAY, DAY)
     order_ids = [one.order_id for one in (*gone.values(), *others.values(), in_kiosk)]
@@ -157,11 +164,22 @@ def erased(open_shop: Callable[[], Shop]) -> Erased:
         return all_done(shop)
 
     until("everybody is erased", look, DONE_SECONDS, pause=0.3)
-    return Erased(shop, events, everybody, [*others.values(), asking], statement, evidence, asked)
+    return Erased(shop, events, everybody, [*others.values(), asking], statement, evidence, asked, link_id)
 
 
 def test_nothing_of_them_is_found_anywhere(erased: Erased) -> None:
-    assert left_of(erased.shop, erased.gone) == set()
+    assert left_of(erased.shop, erased.gone, erased.link_id) == set()
+
+
+def test_valkey_knows_nobody_whether_erased_or_not(erased: Erased) -> None:
+    assert known_to_valkey(erased.shop, [*erased.gone, *erased.others]) == set()
+
+
+def test_a_link_to_an_erased_conversation_leads_nowhere(erased: Erased) -> None:
+    def look() -> bool:
+        return erased.shop.running.client.get(f"/l/{erased.link_id}").status_code == 404
+
+    until("the link is forgotten", look)
 
 
 def test_everybody_else_is_still_there(erased: Erased) -> None:
