@@ -69,10 +69,12 @@ class Eraser:
                 _log.debug("identity has not read everything yet")
             except grpc.aio.AioRpcError as error:
                 _log.warning("erasing goes on later: %s", error.code().name)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                _log.warning("erasing goes on later: the database is away")
+            except Exception as error:  # noqa: BLE001 - what shops send is still taken, whatever hinders erasing
+                again = False
+                if is_transient(error):
+                    _log.warning("erasing goes on later: the database is away")
+                else:
+                    _log.exception("erasing is tried again later")
             self._asked.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), _AGAIN_SECONDS if again else _LOOK_SECONDS)
