@@ -55,20 +55,26 @@ _BY_TOUCHES = """WITH told AS (
                        CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]), CAST(:positions AS bigint[]),
                        CAST(:personal AS boolean[]))
                 AS told (tenant_id, kind, value, from_micros, through_micros, position, personal)
-           LEFT JOIN person_identifier AS known USING (tenant_id, kind, value)
+           LEFT JOIN LATERAL (
+               SELECT person_id, hub FROM person_identifier
+               WHERE tenant_id = told.tenant_id AND kind = told.kind AND value = told.value OFFSET 0) AS known ON true
            WHERE known.hub IS NOT TRUE),
        reach AS (
            SELECT tenant_id, kind, value, from_micros, through_micros, position FROM told
            UNION
            SELECT told.tenant_id, known.kind, known.value, told.from_micros, told.through_micros, told.position
-           FROM told JOIN person_identifier AS known
-             ON known.tenant_id = told.tenant_id AND known.person_id = told.person_id AND NOT known.hub
-            AND told.personal)
+           FROM (SELECT DISTINCT tenant_id, person_id, from_micros, through_micros, position FROM told
+                 WHERE person_id IS NOT NULL AND personal) AS told
+           CROSS JOIN LATERAL (
+               SELECT kind, value FROM person_identifier
+               WHERE tenant_id = told.tenant_id AND person_id = told.person_id AND NOT hub OFFSET 0) AS known)
        SELECT found.tenant_id, found.order_id, found.source, max(reach.position)
-       FROM reach JOIN order_identifier AS found
-         ON found.tenant_id = reach.tenant_id AND found.kind = reach.kind AND found.value = reach.value
-        AND hashtextextended(found.value, found.kind) = hashtextextended(reach.value, reach.kind)
-        AND found.order_micros BETWEEN reach.from_micros AND reach.through_micros
+       FROM reach
+       CROSS JOIN LATERAL (
+           SELECT tenant_id, order_id, source FROM order_identifier
+           WHERE tenant_id = reach.tenant_id AND kind = reach.kind AND value = reach.value
+             AND hashtextextended(value, kind) = hashtextextended(reach.value, reach.kind)
+             AND order_micros BETWEEN reach.from_micros AND reach.through_micros OFFSET 0) AS found
        GROUP BY found.tenant_id, found.order_id, found.source"""
 
 _BY_PEOPLE = """WITH reach AS (
@@ -77,19 +83,23 @@ _BY_PEOPLE = """WITH reach AS (
                        CAST(:hubs AS boolean[]), CAST(:positions AS bigint[]))
                 AS changed (tenant_id, kind, value, hub, position)
            UNION
-           SELECT known.tenant_id, known.kind, known.value, false, person.position
+           SELECT person.tenant_id, known.kind, known.value, false, person.position
            FROM unnest(CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
                        CAST(:person_positions AS bigint[])) AS person (tenant_id, person_id, position)
-           JOIN person_identifier AS known
-             ON known.tenant_id = person.tenant_id AND known.person_id = person.person_id)
+           CROSS JOIN LATERAL (
+               SELECT kind, value FROM person_identifier
+               WHERE tenant_id = person.tenant_id AND person_id = person.person_id OFFSET 0) AS known)
        SELECT found.tenant_id, found.order_id, found.source, max(reach.position)
        FROM reach
-       JOIN order_identifier AS found
-         ON found.tenant_id = reach.tenant_id AND found.kind = reach.kind AND found.value = reach.value
-        AND hashtextextended(found.value, found.kind) = hashtextextended(reach.value, reach.kind)
-       JOIN known_order AS concerned
-         ON concerned.tenant_id = found.tenant_id AND concerned.order_id = found.order_id
-        AND concerned.source = found.source AND (reach.hub OR concerned.open_to_people OR concerned.next_open)
+       CROSS JOIN LATERAL (
+           SELECT tenant_id, order_id, source FROM order_identifier
+           WHERE tenant_id = reach.tenant_id AND kind = reach.kind AND value = reach.value
+             AND hashtextextended(value, kind) = hashtextextended(reach.value, reach.kind) OFFSET 0) AS found
+       CROSS JOIN LATERAL (
+           SELECT open_to_people, next_open FROM known_order
+           WHERE tenant_id = found.tenant_id AND order_id = found.order_id AND source = found.source
+           OFFSET 0) AS concerned
+       WHERE reach.hub OR concerned.open_to_people OR concerned.next_open
        GROUP BY found.tenant_id, found.order_id, found.source"""
 
 
@@ -142,11 +152,30 @@ class Waiting(NamedTuple):
     position: int
 
 
+def _spans(told: Iterable[ByTouch]) -> list[ByTouch]:
+    """The same spans of time, those of an identifier that overlap as one: a visit's touches look for the same orders."""
+    spans: list[ByTouch] = []
+    for one in sorted(told, key=lambda one: (one.tenant_id, one.identifier, one.personal, one.from_micros)):
+        last = spans[-1] if spans else None
+        if (
+            last is None
+            or one[:2] != last[:2]
+            or one.personal != last.personal
+            or one.from_micros > last.through_micros
+        ):
+            spans.append(one)
+        else:
+            spans[-1] = last._replace(
+                through_micros=max(one.through_micros, last.through_micros), position=max(one.position, last.position)
+            )
+    return spans
+
+
 async def orders_by_touches(
     connection: AsyncConnection, partition: int, told: Iterable[ByTouch]
 ) -> dict[OrderKey, int]:
     """Orders that new touches may concern, with the greatest position among these touches; none when they must wait."""
-    wanted = list(told)
+    wanted = _spans(told)
     if not wanted:
         return {}
     bound = {

@@ -65,36 +65,42 @@ _INSERT_IDENTIFIERS = text(
                             CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))"""
 )
 
+# LATERAL with OFFSET 0 holds the planner to one look-up by key for each row asked for, also while the tables are young
+# and their statistics say that they are empty.
 _BY_IDENTIFIER = """
     SELECT asked.number, found.tenant_id, found.source, found.event_id
     FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
                 CAST(:values AS text[]), CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]))
          AS asked (number, tenant_id, kind, value, from_micros, through_micros)
-    JOIN touch_identifier AS found
-      ON found.tenant_id = asked.tenant_id AND found.kind = asked.kind AND found.value = asked.value
-     AND hashtextextended(found.value, found.kind) = hashtextextended(asked.value, asked.kind)
-     AND found.occur_micros BETWEEN asked.from_micros AND asked.through_micros"""
+    CROSS JOIN LATERAL (
+        SELECT tenant_id, source, event_id FROM touch_identifier
+        WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
+          AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind)
+          AND occur_micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found"""
 
 _BY_PERSON = """
     SELECT asked.number, found.tenant_id, found.source, found.event_id
     FROM unnest(CAST(:person_numbers AS int[]), CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
                 CAST(:person_from_micros AS bigint[]), CAST(:person_through_micros AS bigint[]))
          AS asked (number, tenant_id, person_id, from_micros, through_micros)
-    JOIN person_identifier AS known
-      ON known.tenant_id = asked.tenant_id AND known.person_id = asked.person_id AND NOT known.hub
-    JOIN touch_identifier AS found
-      ON found.tenant_id = known.tenant_id AND found.kind = known.kind AND found.value = known.value
-     AND hashtextextended(found.value, found.kind) = hashtextextended(known.value, known.kind)
-     AND found.occur_micros BETWEEN asked.from_micros AND asked.through_micros"""
+    CROSS JOIN LATERAL (
+        SELECT kind, value FROM person_identifier
+        WHERE tenant_id = asked.tenant_id AND person_id = asked.person_id AND NOT hub OFFSET 0) AS known
+    CROSS JOIN LATERAL (
+        SELECT tenant_id, source, event_id FROM touch_identifier
+        WHERE tenant_id = asked.tenant_id AND kind = known.kind AND value = known.value
+          AND hashtextextended(value, kind) = hashtextextended(known.value, known.kind)
+          AND occur_micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found"""
 
 _NAMED_BY_IDENTIFIER = """
     SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
     FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
                 CAST(:values AS text[]), CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]))
          AS asked (number, tenant_id, kind, value, from_micros, through_micros)
-    JOIN conversation_identifier AS named
-      ON named.tenant_id = asked.tenant_id AND named.kind = asked.kind AND named.value = asked.value
-     AND hashtextextended(named.value, named.kind) = hashtextextended(asked.value, asked.kind)
+    CROSS JOIN LATERAL (
+        SELECT conversation_id FROM conversation_identifier
+        WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
+          AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind) OFFSET 0) AS named
     WHERE asked.number = ANY(CAST(:conversational AS int[]))"""
 
 _NAMED_BY_PERSON = """
@@ -102,11 +108,13 @@ _NAMED_BY_PERSON = """
     FROM unnest(CAST(:person_numbers AS int[]), CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
                 CAST(:person_from_micros AS bigint[]), CAST(:person_through_micros AS bigint[]))
          AS asked (number, tenant_id, person_id, from_micros, through_micros)
-    JOIN person_identifier AS known
-      ON known.tenant_id = asked.tenant_id AND known.person_id = asked.person_id AND NOT known.hub
-    JOIN conversation_identifier AS named
-      ON named.tenant_id = known.tenant_id AND named.kind = known.kind AND named.value = known.value
-     AND hashtextextended(named.value, named.kind) = hashtextextended(known.value, known.kind)
+    CROSS JOIN LATERAL (
+        SELECT kind, value FROM person_identifier
+        WHERE tenant_id = asked.tenant_id AND person_id = asked.person_id AND NOT hub OFFSET 0) AS known
+    CROSS JOIN LATERAL (
+        SELECT conversation_id FROM conversation_identifier
+        WHERE tenant_id = asked.tenant_id AND kind = known.kind AND value = known.value
+          AND hashtextextended(value, kind) = hashtextextended(known.value, known.kind) OFFSET 0) AS named
     WHERE asked.number = ANY(CAST(:conversational AS int[]))"""
 
 
@@ -119,21 +127,25 @@ def _events_of(conversation: str) -> str:
 
 
 _OF_CONVERSATIONS = f"""
-    SELECT named.number, event.tenant_id, event.source, event.event_id
+    SELECT named.number, named.tenant_id, event.source, event.event_id
     FROM (SELECT DISTINCT asked.number, asked.tenant_id, asked.conversation_id
           FROM ({_NAMED_BY_IDENTIFIER} UNION ALL {_NAMED_BY_PERSON}) AS asked
           WHERE EXISTS (SELECT FROM touch_identifier AS event
                         WHERE {_events_of("asked")} AND event.occur_micros >= asked.from_micros)
             AND EXISTS (SELECT FROM touch_identifier AS event
                         WHERE {_events_of("asked")} AND event.occur_micros <= asked.through_micros)) AS named
-    JOIN touch_identifier AS event ON {_events_of("named")}"""
+    CROSS JOIN LATERAL (
+        SELECT source, event_id FROM touch_identifier AS event WHERE {_events_of("named")} OFFSET 0) AS event"""
 
 
 def _found_by(*searches: str) -> TextClause:
     return text(
-        f"""SELECT match.number, touch.source, touch.event
+        f"""SELECT match.number, match.source, found.event
             FROM ({" UNION ".join(searches)}) AS match
-            JOIN touch USING (tenant_id, source, event_id)"""
+            CROSS JOIN LATERAL (
+                SELECT event FROM touch
+                WHERE tenant_id = match.tenant_id AND source = match.source AND event_id = match.event_id
+                OFFSET 0) AS found"""
     )
 
 
@@ -151,7 +163,9 @@ _READ_CONVERSATIONS = text(
     f"""SELECT asked.tenant_id, asked.conversation_id, span.first_micros, span.last_micros, named.kind, named.value
         FROM (SELECT DISTINCT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]))
                   AS told (tenant_id, conversation_id)) AS asked
-        JOIN conversation_identifier AS named USING (tenant_id, conversation_id)
+        CROSS JOIN LATERAL (
+            SELECT kind, value FROM conversation_identifier
+            WHERE tenant_id = asked.tenant_id AND conversation_id = asked.conversation_id OFFSET 0) AS named
         CROSS JOIN LATERAL (SELECT min(event.occur_micros) AS first_micros, max(event.occur_micros) AS last_micros
                             FROM touch_identifier AS event WHERE {_events_of("asked")}) AS span"""
 )
