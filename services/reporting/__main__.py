@@ -17,6 +17,7 @@ from services.chassis.settings import ServiceSettings, load
 from services.chassis.tokens import read_token
 from services.chassis.wakeups import Wakeups
 from services.reporting import follower
+from services.reporting.background import CHORES
 from services.reporting.servicer import ReportServicer
 from services.reporting.sources import Sources
 
@@ -54,6 +55,7 @@ async def main() -> None:
             ),
         ],
         wakeups=wakeups,
+        chores=CHORES,
     )
 
     def register(server: grpc.aio.Server) -> None:

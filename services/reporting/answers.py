@@ -34,14 +34,14 @@ async def report(engine: AsyncEngine, tenant_id: str, plan: Plan, model: str, *,
         tenant = await read_tenant(connection, tenant_id)
         tenant.model_version(model)
         shown = plan.currencies(tenant.currency_code)
-        scope = reports.Scope(tenant_id=tenant_id, model=model, currencies=shown)
+        scope = reports.Scope(tenant_id=tenant_id, edition=tenant.edition, model=model, currencies=shown)
         rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)
         return Report(
             tenant=tenant,
             rows=rows,
             total_size=total_size,
             totals=await _totals(connection, plan, tenant, model),
-            others=await statements.read_other_currencies(connection, tenant_id, plan.period, shown),
+            others=await statements.read_other_currencies(connection, tenant, plan.period, shown),
             as_of=await _as_of(connection, tenant.partition),
         )
 
@@ -50,7 +50,7 @@ async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model
     currency = plan.total_currency(tenant.currency_code)
     if currency is None:
         return None
-    scope = reports.Scope(tenant_id=tenant.tenant_id, model=model, currencies=(currency,))
+    scope = reports.Scope(tenant_id=tenant.tenant_id, edition=tenant.edition, model=model, currencies=(currency,))
     return await reports.read_totals(connection, plan, scope)
 
 
@@ -70,5 +70,5 @@ async def statement(engine: AsyncEngine, tenant_id: str, period: Period, model: 
     async with moment(engine) as connection:
         tenant = await read_tenant(connection, tenant_id)
         tenant.model_version(model)
-        parts = await statements.read_parts(connection, tenant_id, model, period)
+        parts = await statements.read_parts(connection, tenant, model, period)
     return compose(parts, tenant)

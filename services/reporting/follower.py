@@ -1,6 +1,6 @@
 """Follows the credit log for the orders and the event log for the settings, and keeps facts and rollups in step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,18 +19,48 @@ from services.reporting.store import facts, rollups, tenants
 async def apply_credits(
     connection: AsyncConnection, partition: int, entries: Sequence[Entry[credit_pb2.OrderCredits]]
 ) -> Sequence[bytes]:
-    """Puts orders in the place of what was told of them before; publishes nothing.
+    """Puts orders in the place of what was told of them before in the same edition; publishes nothing.
+
+    An edition that is complete comes into force with all its figures at once: only the tenant's row changes.
 
     The chassis applies to a partition, and so to a tenant, in one transaction at a time, whichever log it is: the
     zone read here is the one that the tenant's cells are dated by.
     """
-    newest = {
-        (entry.message.tenant_id, entry.message.order.source, entry.message.order.order_id): entry for entry in entries
-    }
+    present = await tenants.read(connection, {entry.message.tenant_id for entry in entries})
+    newest: dict[tuple[str, int, str, str], Entry[credit_pb2.OrderCredits]] = {}
+    complete: dict[str, Tenant] = {}
+    for entry in entries:
+        told, tenant = entry.message, _present(present, entry.message.tenant_id, partition)
+        if told.edition < tenant.edition:
+            # Told before the edition in force was complete, and parked.
+            continue
+        if told.complete:
+            complete[told.tenant_id] = _newer(complete.get(told.tenant_id, tenant), told)
+        else:
+            newest[told.tenant_id, told.edition, told.order.source, told.order.order_id] = entry
+    await _take_facts(connection, partition, newest, present)
+    if complete:
+        await tenants.write(connection, [complete[tenant_id] for tenant_id in sorted(complete)])
+    return ()
+
+
+def _newer(tenant: Tenant, complete: credit_pb2.OrderCredits) -> Tenant:
+    """The tenant with an edition that is complete, unless a newer one is."""
+    if complete.edition <= tenant.edition:
+        return tenant
+    return replace(tenant, edition=complete.edition, models=wire.models_of(complete))
+
+
+async def _take_facts(
+    connection: AsyncConnection,
+    partition: int,
+    newest: Mapping[tuple[str, int, str, str], Entry[credit_pb2.OrderCredits]],
+    present: Mapping[str, Tenant],
+) -> None:
+    if not newest:
+        return
     told = [facts.StoredFact(*key, entry.position, wire.payload_of(entry.message)) for key, entry in newest.items()]
-    tenant_ids = {fact.tenant_id for fact in told}
-    present = await tenants.read(connection, tenant_ids)
-    known = {fact[:3]: fact for fact in await facts.replace(connection, told)}
+    known = {fact[:4]: fact for fact in await facts.replace(connection, told)}
     changes: list[tuple[OrderFact | None, OrderFact]] = []
     for key, entry in newest.items():
         before = known.get(key)
@@ -38,19 +68,18 @@ async def apply_credits(
             changes.append((None, wire.fact_of(entry.message)))
         elif before.credit_position < entry.position:
             changes.append((wire.stored_fact_of(before.payload), wire.fact_of(entry.message)))
-    zones = {tenant_id: _present(present, tenant_id, partition).zone for tenant_id in tenant_ids}
+    zones = {tenant_id: _present(present, tenant_id, partition).zone for tenant_id, *_ in newest}
     await rollups.add(connection, differences(changes, zones))
-    return ()
 
 
 async def apply_events(
     connection: AsyncConnection, partition: int, entries: Sequence[Entry[event_pb2.LoggedEvent]]
 ) -> Sequence[bytes]:
-    """Takes over settings and models, of which those at the greatest position hold; publishes nothing.
+    """Takes over settings, of which those at the greatest position hold; publishes nothing.
 
     Another zone dates the tenant's orders anew.
     """
-    telling = [entry for entry in entries if entry.message.event.WhichOneof("payload") in ("settings", "models")]
+    telling = [entry for entry in entries if entry.message.event.WhichOneof("payload") == "settings"]
     if not telling:
         return ()
     before = await tenants.read(connection, {entry.message.tenant_id for entry in telling})
@@ -65,17 +94,12 @@ async def apply_events(
     return ()
 
 
-def _present(known: dict[str, Tenant], tenant_id: str, partition: int) -> Tenant:
+def _present(known: Mapping[str, Tenant], tenant_id: str, partition: int) -> Tenant:
     return known.get(tenant_id) or Tenant(tenant_id=tenant_id, partition=partition)
 
 
 def _told(tenant: Tenant, entry: Entry[event_pb2.LoggedEvent]) -> Tenant:
-    event, position = entry.message.event, entry.position
-    if event.HasField("settings"):
-        if position <= tenant.settings_position:
-            return tenant
-        time_zone, currency_code = wire.settings_of(event.settings)
-        return replace(tenant, time_zone=time_zone, currency_code=currency_code, settings_position=position)
-    if position <= tenant.models_position:
+    if entry.position <= tenant.settings_position:
         return tenant
-    return replace(tenant, models=wire.models_of(event.models), models_position=position)
+    time_zone, currency_code = wire.settings_of(entry.message.event.settings)
+    return replace(tenant, time_zone=time_zone, currency_code=currency_code, settings_position=entry.position)

@@ -21,26 +21,26 @@ class Progress(NamedTuple):
 
 
 async def recount(connection: AsyncConnection, tenant: Tenant) -> None:
-    """Sums a tenant's rollups anew, in the caller's transaction."""
+    """Sums a tenant's rollups anew, those of the edition in force and of a coming one, in the caller's transaction."""
     await rollups.clear(connection, tenant.tenant_id)
-    async for chunk in facts.read_all(connection, tenant.tenant_id):
+    async for chunk in facts.read_all(connection, tenant.tenant_id, tenant.edition, and_newer=True):
         await rollups.add(connection, _summed(chunk, tenant))
 
 
 async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[Progress]:
-    """Compares a tenant's rollups with what its facts come to; the connection must see one moment.
+    """Compares a tenant's rollups in the edition in force with what its facts come to; the connection must see one moment.
 
     The last progress, and no other, has checked = total and the number of differing cells.
     """
-    total, checked = await facts.count(connection, tenant.tenant_id), 0
+    total, checked = await facts.count(connection, tenant.tenant_id, tenant.edition), 0
     expected: dict[Cell, Measures] = {}
-    async for chunk in facts.read_all(connection, tenant.tenant_id):
+    async for chunk in facts.read_all(connection, tenant.tenant_id, tenant.edition):
         add(expected, _summed(chunk, tenant))
         checked += len(chunk)
         if checked < total:
             yield Progress(checked, total, 0)
     different = 0
-    async for cell, measures in rollups.read(connection, tenant.tenant_id):
+    async for cell, measures in rollups.read(connection, tenant.tenant_id, tenant.edition):
         different += expected.pop(cell, None) != measures
     missing = sum(1 for measures in expected.values() if any(measures))
     yield Progress(checked, total, different + missing)

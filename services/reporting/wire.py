@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from touchstone.attribution.v1 import credit_pb2
-from touchstone.ingest.v1 import interaction_pb2, model_pb2, settings_pb2
+from touchstone.ingest.v1 import interaction_pb2, settings_pb2
 from touchstone.reporting.v1 import report_pb2, report_service_pb2, statement_pb2
 from touchstone.type.v1 import money_pb2
 
@@ -38,6 +38,7 @@ def fact_of(credits_: credit_pb2.OrderCredits) -> OrderFact:
     order = credits_.order
     return OrderFact(
         credits_.tenant_id,
+        credits_.edition,
         order.source,
         order.order_id,
         order.order_time.seconds if order.HasField("order_time") else None,
@@ -71,9 +72,9 @@ def settings_of(settings: settings_pb2.TenantSettings) -> tuple[str, str]:
     return ZoneInfo(settings.time_zone or UTC).key, settings.currency_code
 
 
-def models_of(models: model_pb2.ModelSet) -> dict[str, int]:
-    """The versions of the active models."""
-    return {model.name: model.version for model in models.models if model.active}
+def models_of(complete: credit_pb2.OrderCredits) -> dict[str, int]:
+    """The versions of the models of an edition, as the entry tells that says that it is complete."""
+    return {said.model: said.model_version for said in complete.attributions}
 
 
 def request_of(request: report_service_pb2.RunReportRequest) -> reports.Request:

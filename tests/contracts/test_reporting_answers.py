@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.attribution.v1 import credit_pb2
-from touchstone.ingest.v1 import event_pb2, model_pb2, settings_pb2
+from touchstone.ingest.v1 import event_pb2, settings_pb2
 from touchstone.reporting.v1 import report_service_pb2 as pb
 
 from services.chassis.callers import Caller, set_caller
@@ -16,8 +16,9 @@ from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.kernel.failures import InvalidArgumentError
-from services.reporting import follower
+from services.reporting import background, follower
 from services.reporting.servicer import ReportServicer
+from services.reporting.store import tenants
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 EUR = 1_000_000
@@ -93,6 +94,19 @@ async def tell(engine: AsyncEngine, *told: credit_pb2.OrderCredits, first: int =
     async with engine.begin() as connection:
         entries = [Entry(position, one) for position, one in enumerate(told, start=first)]
         await follower.apply_credits(connection, PARTITION, entries)
+
+
+def complete(edition: int, **models: int) -> credit_pb2.OrderCredits:
+    """The entry that puts an edition into force, with its models' versions."""
+    told = credit_pb2.OrderCredits(tenant_id="acme", edition=edition, complete=True)
+    for model, version in models.items():
+        told.attributions.add(model=model, model_version=version)
+    return told
+
+
+def in_edition(edition: int, told: credit_pb2.OrderCredits) -> credit_pb2.OrderCredits:
+    told.edition = edition
+    return told
 
 
 async def tell_settings(engine: AsyncEngine, position: int, zone: str, currency: str) -> None:
@@ -312,21 +326,77 @@ async def test_metadata_says_what_the_figures_stand_for(engine, servicer):
 
 
 async def test_the_tenants_models_are_those_that_can_be_asked_for(engine, servicer):
-    models = [
-        model_pb2.Model(name="contact", version=2, active=True),
-        model_pb2.Model(name="conversations", version=5, active=False),
-    ]
-    async with engine.begin() as connection:
-        told = event_pb2.Event(models=model_pb2.ModelSet(models=models))
-        await follower.apply_events(
-            connection, PARTITION, [Entry(4, event_pb2.LoggedEvent(tenant_id="acme", event=told))]
-        )
+    await tell(engine, complete(4, contact=2))
 
     answer = await report(servicer, metrics=["attributed_orders"], model="contact")
     assert (answer.metadata.model, answer.metadata.model_version) == ("contact", 2)
     for asked in ("", "conversations", "guess"):
         with pytest.raises(InvalidArgumentError, match=r"model: .*there are: contact"):
             await report(servicer, metrics=["attributed_orders"], model=asked)
+
+
+async def attributed(servicer) -> list[tuple]:
+    return table(await report(servicer, metrics=["attributed_revenue", "store_orders"]), [])
+
+
+async def count_rows(engine: AsyncEngine, condition: str) -> int:
+    tables = ("order_fact", "store_cell", "product_cell", "outcome_cell", "credit_cell")
+    async with engine.connect() as connection:
+        counts = [await connection.execute(text(f"SELECT count(*) FROM {one} WHERE {condition}")) for one in tables]
+    return sum(one.scalar_one() for one in counts)
+
+
+async def test_a_coming_edition_is_served_when_it_is_complete_and_all_at_once(engine, servicer):
+    await tell_settings(engine, 1, "UTC", "EUR")
+    await tell(
+        engine,
+        order("1", "2026-11-01T10:00:00", 100, channel="CHAT", sku="a"),
+        order("2", "2026-11-02T10:00:00", 50, sku="a"),
+    )
+    await tell(engine, in_edition(9, order("1", "2026-11-01T10:00:00", 100, sku="a")), first=3)
+    await tell(engine, in_edition(9, order("2", "2026-11-02T10:00:00", 50, channel="FAQ", sku="a")), first=4)
+    assert await attributed(servicer) == [(100, 2)]
+    # Another zone while it is coming dates both.
+    await tell_settings(engine, 2, "Europe/Madrid", "EUR")
+    await tell(engine, order("3", "2026-11-01T23:30:00", 7, channel="CHAT"), first=5)
+    await tell(engine, in_edition(9, order("3", "2026-11-01T23:30:00", 7)), complete(9, conversations=2), first=6)
+
+    assert await attributed(servicer) == [(50, 3)]
+    answer = await report(servicer, metrics=["store_orders"], dimensions=["day"])
+    assert table(answer, ["day"]) == [("2026-11-01", 1), ("2026-11-02", 2)]
+    assert answer.metadata.model_version == 2
+    await tell(engine, complete(9, conversations=2), order("2", "2026-11-02T10:00:00", 99, channel="CHAT"), first=7)
+    assert await attributed(servicer) == [(50, 3)]
+    acting()
+    *_, last = [one async for one in servicer.VerifyRollups(pb.VerifyRollupsRequest(), None)]
+    assert (last.checked, last.total, last.different_cells) == (3, 3, 0)
+
+
+async def test_an_edition_that_another_overtakes_has_no_part_in_figures(engine, servicer):
+    await tell(engine, order("1", "2026-11-01T10:00:00", 100), in_edition(4, order("1", "2026-11-01T10:00:00", 1)))
+    await tell(engine, in_edition(6, order("1", "2026-11-01T10:00:00", 30, channel="CHAT")), first=3)
+    await tell_settings(engine, 1, "UTC", "EUR")
+    await tell(engine, complete(6, conversations=3), first=4)
+    assert await attributed(servicer) == [(30, 1)]
+
+
+async def test_rows_of_editions_out_of_force_are_deleted_in_pages(engine, servicer, monkeypatch):
+    monkeypatch.setattr(background, "_PAGE", 2)
+    await tell_settings(engine, 1, "UTC", "EUR")
+    for edition, first in ((0, 1), (3, 6), (8, 11)):
+        told = [order(str(number), "2026-11-01T10:00:00", 10, channel="CHAT", sku=str(number)) for number in range(5)]
+        await tell(engine, *(in_edition(edition, one) for one in told), first=first)
+    await tell(engine, complete(8, conversations=1), first=16)
+    pages = 0
+    while True:
+        async with engine.begin() as connection:
+            if not await tenants.outdated(connection):
+                break
+            assert await background.clear_some(connection, PARTITION) == ()
+            pages += 1
+    assert pages > 3
+    assert await count_rows(engine, "edition < 8") == 0
+    assert await attributed(servicer) == [(50, 5)]
 
 
 async def test_the_catalogue_is_listed_in_pages(servicer):

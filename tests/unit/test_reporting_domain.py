@@ -213,15 +213,15 @@ DAY = date(2026, 11, 2)
 
 def order(**changes) -> OrderFact:
     fact = OrderFact(
-        "acme", "shop", "1", moment("2026-11-01T23:30:00"), "EUR", 100, 80, "", (Line("a", 2, 1, 40, 20),), ()
+        "acme", 7, "shop", "1", moment("2026-11-01T23:30:00"), "EUR", 100, 80, "", (Line("a", 2, 1, 40, 20),), ()
     )
     return fact._replace(**changes)
 
 
 def test_an_excluded_order_adds_to_the_store_and_to_its_reason_only():
     assert contributions(order(excluded_reason="TEST"), ZoneInfo("Europe/Madrid")) == {
-        StoreCell("acme", DAY, "EUR", False): (1, 100, 80),
-        OutcomeCell("acme", "", DAY, "EUR", Outcome.EXCLUDED, "TEST", ""): (1, 100, 80),
+        StoreCell("acme", 7, DAY, "EUR", False): (1, 100, 80),
+        OutcomeCell("acme", 7, "", DAY, "EUR", Outcome.EXCLUDED, "TEST", ""): (1, 100, 80),
     }
 
 
@@ -240,11 +240,11 @@ def test_credits_of_two_channels_are_parts_of_one_order():
     assert {channel: amounts for channel, (_, amounts) in earned.items()} == {"CHAT": (1, 50, 50), "FAQ": (1, 50, 30)}
     assert len({(cell.contact_set, cell.contacts) for cell, _ in earned.values()}) == 1
     assert {cell: amounts for cell, amounts in cells.items() if not isinstance(cell, CreditCell)} == {
-        StoreCell("acme", DAY, "EUR", True): (1, 100, 80),
-        OutcomeCell("acme", "linear", DAY, "EUR", Outcome.ATTRIBUTED, "", "EMAIL"): (1, 100, 80),
-        OutcomeCell("acme", "first", DAY, "EUR", Outcome.UNATTRIBUTED, "", ""): (1, 100, 80),
-        ProductCell("acme", "", DAY, "EUR", "a"): (2, 1, 40, 20),
-        ProductCell("acme", "linear", DAY, "EUR", "a"): (2, 1, 40, 20),
+        StoreCell("acme", 7, DAY, "EUR", True): (1, 100, 80),
+        OutcomeCell("acme", 7, "linear", DAY, "EUR", Outcome.ATTRIBUTED, "", "EMAIL"): (1, 100, 80),
+        OutcomeCell("acme", 7, "first", DAY, "EUR", Outcome.UNATTRIBUTED, "", ""): (1, 100, 80),
+        ProductCell("acme", 7, "", DAY, "EUR", "a"): (2, 1, 40, 20),
+        ProductCell("acme", 7, "linear", DAY, "EUR", "a"): (2, 1, 40, 20),
     }
 
 
@@ -261,4 +261,6 @@ def test_a_change_adds_the_difference_only():
     refunded = order(net_micros=70)
 
     assert differences([(order(), order())], zones) == {}
-    assert differences([(order(), refunded)], zones) == {StoreCell("acme", date(2026, 11, 1), "EUR", True): (0, 0, -10)}
+    assert differences([(order(), refunded)], zones) == {
+        StoreCell("acme", 7, date(2026, 11, 1), "EUR", True): (0, 0, -10)
+    }

@@ -1,7 +1,8 @@
 """Rollup cells: the families of sums that figures are read from, and what each is keyed by.
 
 A key's fields and a family's measures are columns of the same names. Each family is one table, and no two families
-have as many fields in their keys, so that keys of several families can stand in one mapping.
+have as many fields in their keys, so that keys of several families can stand in one mapping. Each edition of a
+tenant's credits has cells of its own.
 """
 
 from datetime import date
@@ -24,6 +25,7 @@ class StoreCell(NamedTuple):
     """Orders that the shop told of, whatever the models say. Measures: orders, gross_micros, net_micros."""
 
     tenant_id: str
+    edition: int
     day: date
     currency_code: str
     counted: bool
@@ -36,6 +38,7 @@ class ProductCell(NamedTuple):
     """
 
     tenant_id: str
+    edition: int
     model: str
     day: date
     currency_code: str
@@ -50,6 +53,7 @@ class OutcomeCell(NamedTuple):
     """
 
     tenant_id: str
+    edition: int
     model: str
     day: date
     currency_code: str
@@ -68,6 +72,7 @@ class CreditCell(NamedTuple):
     """
 
     tenant_id: str
+    edition: int
     model: str
     day: date
     currency_code: str

@@ -20,44 +20,45 @@ def contributions(fact: OrderFact, zone: ZoneInfo) -> dict[Cell, Measures]:
     """
     if fact.order_seconds is None:
         return {}
-    tenant_id, currency = fact.tenant_id, fact.currency_code
+    tenant_id, edition, currency = fact.tenant_id, fact.edition, fact.currency_code
     day = day_of(fact.order_seconds, zone)
     order = (1, fact.gross_micros, fact.net_micros)
     reason = fact.excluded_reason
-    cells: dict[Cell, Measures] = {StoreCell(tenant_id, day, currency, not reason): order}
+    cells: dict[Cell, Measures] = {StoreCell(tenant_id, edition, day, currency, not reason): order}
     if reason:
-        cells[OutcomeCell(tenant_id, "", day, currency, Outcome.EXCLUDED, reason, "")] = order
+        cells[OutcomeCell(tenant_id, edition, "", day, currency, Outcome.EXCLUDED, reason, "")] = order
         return cells
     products = _by_sku(fact.lines)
     for sku, measures in products.items():
-        cells[ProductCell(tenant_id, "", day, currency, sku)] = measures
+        cells[ProductCell(tenant_id, edition, "", day, currency, sku)] = measures
     for attribution in fact.attributions:
         model = attribution.model
         if not attribution.credits:
-            cells[OutcomeCell(tenant_id, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = order
+            cells[OutcomeCell(tenant_id, edition, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = order
             continue
         _add_credits(cells, fact, attribution, day)
         for sku, measures in products.items():
-            cells[ProductCell(tenant_id, model, day, currency, sku)] = measures
+            cells[ProductCell(tenant_id, edition, model, day, currency, sku)] = measures
     return cells
 
 
 def _add_credits(cells: dict[Cell, Measures], fact: OrderFact, attribution: Attribution, day: date) -> None:
-    tenant_id, currency, (model, tier, credits_) = fact.tenant_id, fact.currency_code, attribution
+    tenant_id, edition, currency = fact.tenant_id, fact.edition, fact.currency_code
+    model, tier, credits_ = attribution
     earned = _by_contact(credits_)
     contacts = tuple(sorted(earned))
     contact_set = name_of_set(contacts)
     gross = net = 0
     for place, contact in enumerate(contacts):
         contact_gross, contact_net = earned[contact]
-        cell = CreditCell(tenant_id, model, day, currency, tier, contact_set, place, len(contacts), *contact)
+        cell = CreditCell(tenant_id, edition, model, day, currency, tier, contact_set, place, len(contacts), *contact)
         cells[cell] = (1, contact_gross, contact_net)
         gross += contact_gross
         net += contact_net
-    cells[OutcomeCell(tenant_id, model, day, currency, Outcome.ATTRIBUTED, "", tier)] = (1, gross, net)
+    cells[OutcomeCell(tenant_id, edition, model, day, currency, Outcome.ATTRIBUTED, "", tier)] = (1, gross, net)
     if gross != fact.gross_micros or net != fact.net_micros:
         rest = (0, fact.gross_micros - gross, fact.net_micros - net)
-        cells[OutcomeCell(tenant_id, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = rest
+        cells[OutcomeCell(tenant_id, edition, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = rest
 
 
 def _by_contact(credits_: tuple[Credit, ...]) -> dict[Contact, tuple[int, int]]:

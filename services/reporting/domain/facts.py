@@ -42,11 +42,12 @@ class Line(NamedTuple):
 class OrderFact(NamedTuple):
     """An order, of one tenant; `excluded_reason` is empty when it counts as sold.
 
-    `order_seconds` is when it was placed, in whole seconds of Unix time. None while only notices were told of it: such
+    `edition` is that of the credits: what is told of an order in one replaces nothing in another. `order_seconds` is when it was placed, in whole seconds of Unix time. None while only notices were told of it: such
     an order belongs to no period.
     """
 
     tenant_id: str
+    edition: int
     source: str
     order_id: str
     order_seconds: int | None

@@ -9,7 +9,9 @@ from services.kernel.failures import InvalidArgumentError
 DEFAULT_MODEL = "conversations"
 """The model of a request that names none."""
 
-DEFAULT_MODELS: Mapping[str, int] = {DEFAULT_MODEL: 1}
+DEFAULT_MODELS: Mapping[str, int] = dict.fromkeys(
+    (DEFAULT_MODEL, "contact", "personalization", "recommendation_assisted", "recommendation_direct"), 1
+)
 """The versions of the models that hold before a tenant has chosen any."""
 
 UTC = "UTC"
@@ -19,7 +21,8 @@ UTC = "UTC"
 class Tenant:
     """A tenant as figures see it. Before any settings: days in UTC, no reporting currency, the default models.
 
-    The positions are those in the event log that the settings and the models come from.
+    `settings_position` is that in the event log which the settings come from; `edition` that of the credits which
+    figures are made of, and `models` are those that it has. A newer one is kept beside it until it is complete.
     """
 
     tenant_id: str
@@ -28,7 +31,7 @@ class Tenant:
     currency_code: str = ""
     settings_position: int = 0
     models: Mapping[str, int] = field(default_factory=lambda: DEFAULT_MODELS)
-    models_position: int = 0
+    edition: int = 0
 
     @property
     def zone(self) -> ZoneInfo:

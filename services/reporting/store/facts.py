@@ -1,4 +1,4 @@
-"""The facts: each order as the credit log last told of it, whole."""
+"""The facts: each order as the credit log last told of it in an edition, whole."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
@@ -13,6 +13,7 @@ class StoredFact(NamedTuple):
     """An order's entry of the credit log, serialised, and where it stands there."""
 
     tenant_id: str
+    edition: int
     source: str
     order_id: str
     credit_position: int
@@ -22,42 +23,53 @@ class StoredFact(NamedTuple):
 # The known fact is looked up row by row, by its key: a join might be planned while the table is empty, and kept.
 _REPLACE = text(
     """WITH told AS (
-           SELECT tenant_id, source, order_id, credit_position, substring(:payloads FROM start FOR length) AS payload
+           SELECT tenant_id, edition, source, order_id, credit_position, substring(:payloads FROM start FOR length) AS payload
            FROM unnest(
-               CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:order_ids AS text[]),
-               CAST(:positions AS bigint[]), CAST(:starts AS int[]), CAST(:lengths AS int[])
-           ) AS fact (tenant_id, source, order_id, credit_position, start, length)),
+               CAST(:tenant_ids AS text[]), CAST(:editions AS bigint[]), CAST(:sources AS text[]),
+               CAST(:order_ids AS text[]), CAST(:positions AS bigint[]), CAST(:starts AS int[]),
+               CAST(:lengths AS int[])
+           ) AS fact (tenant_id, edition, source, order_id, credit_position, start, length)),
        replaced AS (
-           INSERT INTO order_fact (tenant_id, source, order_id, credit_position, payload)
-           SELECT tenant_id, source, order_id, credit_position, payload FROM told
-           ON CONFLICT (tenant_id, source, order_id) DO UPDATE
+           INSERT INTO order_fact (tenant_id, edition, source, order_id, credit_position, payload)
+           SELECT tenant_id, edition, source, order_id, credit_position, payload FROM told
+           ON CONFLICT (tenant_id, edition, source, order_id) DO UPDATE
            SET credit_position = excluded.credit_position, payload = excluded.payload
            WHERE order_fact.credit_position < excluded.credit_position)
-       SELECT known.tenant_id, known.source, known.order_id, known.credit_position, known.payload
+       SELECT known.tenant_id, known.edition, known.source, known.order_id, known.credit_position, known.payload
        FROM told CROSS JOIN LATERAL (
-           SELECT * FROM order_fact
-           WHERE tenant_id = told.tenant_id AND source = told.source AND order_id = told.order_id LIMIT 1) AS known"""
+           SELECT tenant_id, edition, source, order_id, credit_position, payload FROM order_fact
+           WHERE tenant_id = told.tenant_id AND edition = told.edition AND source = told.source AND order_id = told.order_id LIMIT 1) AS known"""
 ).bindparams(bindparam("payloads", type_=LargeBinary))
 
-_COUNT = text("SELECT count(*) FROM order_fact WHERE tenant_id = :tenant_id")
+_COUNT = text("SELECT count(*) FROM order_fact WHERE tenant_id = :tenant_id AND edition = :edition")
 
 _READ_AFTER = text(
-    """SELECT tenant_id, source, order_id, credit_position, payload FROM order_fact
-       WHERE tenant_id = :tenant_id AND (source, order_id) > (:source, :order_id)
-       ORDER BY source, order_id LIMIT :count"""
+    """SELECT tenant_id, edition, source, order_id, credit_position, payload FROM order_fact
+       WHERE tenant_id = :tenant_id AND (edition, source, order_id) > (:edition, :source, :order_id)
+         AND edition <= :last_edition
+       ORDER BY edition, source, order_id LIMIT :count"""
 )
+
+_CLEAR = text(
+    """DELETE FROM order_fact WHERE tenant_id = :tenant_id AND (edition, source, order_id) IN (
+           SELECT edition, source, order_id FROM order_fact WHERE tenant_id = :tenant_id AND edition < :edition
+           ORDER BY edition, source, order_id LIMIT :count)"""
+)
+
+_NEWEST = 2**63 - 1
 
 _CHUNK = 1_000
 
 
 async def replace(connection: AsyncConnection, facts: Sequence[StoredFact]) -> list[StoredFact]:
-    """Stores facts, one an order, in the place of older ones; answers those that were stored before.
+    """Stores facts, one an order and edition, in the place of older ones; answers those that were stored before.
 
     A fact that stands no later in the log than the stored one changes nothing.
     """
     payloads = joined([fact.payload for fact in facts])
     parameters = {
         "tenant_ids": texts(fact.tenant_id for fact in facts),
+        "editions": numbers(fact.edition for fact in facts),
         "sources": texts(fact.source for fact in facts),
         "order_ids": texts(fact.order_id for fact in facts),
         "positions": numbers(fact.credit_position for fact in facts),
@@ -68,21 +80,39 @@ async def replace(connection: AsyncConnection, facts: Sequence[StoredFact]) -> l
     return [StoredFact(*row) for row in (await connection.execute(_REPLACE, parameters)).all()]
 
 
-async def count(connection: AsyncConnection, tenant_id: str) -> int:
-    """How many orders of a tenant there are."""
-    return int((await connection.execute(_COUNT, {"tenant_id": tenant_id})).scalar_one())
+async def count(connection: AsyncConnection, tenant_id: str, edition: int) -> int:
+    """How many orders of a tenant an edition has."""
+    bound = {"tenant_id": tenant_id, "edition": edition}
+    return int((await connection.execute(_COUNT, bound)).scalar_one())
 
 
-async def read_all(connection: AsyncConnection, tenant_id: str) -> AsyncIterator[list[StoredFact]]:
-    """Every fact of a tenant, by source and order, in chunks."""
+async def read_all(
+    connection: AsyncConnection, tenant_id: str, edition: int, *, and_newer: bool = False
+) -> AsyncIterator[list[StoredFact]]:
+    """Every fact of a tenant in an edition, or in it and all newer ones, by source and order, in chunks."""
+    last_edition = _NEWEST if and_newer else edition
     source = order_id = ""
     while True:
         rows = await connection.execute(
-            _READ_AFTER, {"tenant_id": tenant_id, "source": source, "order_id": order_id, "count": _CHUNK}
+            _READ_AFTER,
+            {
+                "tenant_id": tenant_id,
+                "edition": edition,
+                "source": source,
+                "order_id": order_id,
+                "last_edition": last_edition,
+                "count": _CHUNK,
+            },
         )
         chunk = [StoredFact(*row) for row in rows.all()]
         if chunk:
             yield chunk
         if len(chunk) < _CHUNK:
             return
-        source, order_id = chunk[-1].source, chunk[-1].order_id
+        edition, source, order_id = chunk[-1][1:4]
+
+
+async def clear_before(connection: AsyncConnection, tenant_id: str, edition: int, count: int) -> int:
+    """Deletes some facts of a tenant's editions before one; answers how many."""
+    bound = {"tenant_id": tenant_id, "edition": edition, "count": count}
+    return (await connection.execute(_CLEAR, bound)).rowcount

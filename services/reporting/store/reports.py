@@ -21,9 +21,10 @@ NOW, THEN = "now", "then"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Whose figures, under which model, and in which currencies; None for all."""
+    """Whose figures, in which edition, under which model, and in which currencies; None for all."""
 
     tenant_id: str
+    edition: int
     model: str
     currencies: tuple[str, ...] | None
 
@@ -67,6 +68,7 @@ def _shape(plan: Plan, scope: Scope, dimensions: tuple[str, ...]) -> _Shape:
 def _parameters(plan: Plan, scope: Scope) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "tenant_id": scope.tenant_id,
+        "edition": scope.edition,
         "model": scope.model,
         "now_start": plan.period.start,
         "now_end": plan.period.end,
@@ -164,7 +166,7 @@ def _grouped(shape: _Shape, *besides: str) -> str:
 
 
 def _conditions(shape: _Shape, slice_: Slice, when: str) -> Iterator[str]:
-    yield "tenant_id = :tenant_id"
+    yield "tenant_id = :tenant_id AND edition = :edition"
     if "model" in slice_.family._fields:
         yield "model = :model" if slice_.by_model else "model = ''"
     yield f"day BETWEEN :{when}_start AND :{when}_end"

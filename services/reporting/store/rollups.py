@@ -32,6 +32,20 @@ _ADD = {family: _add_statement(family) for family in MEASURES}
 _CLEAR = {family: text(f"DELETE FROM {CELLS[family].name} WHERE tenant_id = :tenant_id") for family in MEASURES}
 
 
+def _clear_before_statement(family: type[Cell]) -> TextClause:
+    """Deletes some cells of older editions."""
+    table = CELLS[family]
+    keys = ", ".join(column.name for column in table.primary_key)
+    return text(
+        f"""DELETE FROM {table.name} WHERE tenant_id = :tenant_id AND ({keys}) IN (
+                SELECT {keys} FROM {table.name} WHERE tenant_id = :tenant_id AND edition < :edition
+                ORDER BY {keys} LIMIT :count)"""
+    )
+
+
+_CLEAR_BEFORE = {family: _clear_before_statement(family) for family in MEASURES}
+
+
 async def add(connection: AsyncConnection, sums: Mapping[Cell, Measures]) -> None:
     """Adds sums to the rollups, in the sequence of the keys: transactions that meet in a cell meet in that sequence.
 
@@ -62,10 +76,20 @@ async def clear(connection: AsyncConnection, tenant_id: str) -> None:
         await connection.execute(statement, {"tenant_id": tenant_id})
 
 
-async def read(connection: AsyncConnection, tenant_id: str) -> AsyncIterator[tuple[Cell, Measures]]:
-    """Every cell of a tenant that is not all zero."""
+async def clear_before(connection: AsyncConnection, tenant_id: str, edition: int, count: int) -> int:
+    """Deletes some cells of a tenant's editions before one, of each family; answers how many."""
+    bound = {"tenant_id": tenant_id, "edition": edition, "count": count}
+    deleted = 0
+    for statement in _CLEAR_BEFORE.values():
+        deleted += (await connection.execute(statement, bound)).rowcount
+    return deleted
+
+
+async def read(connection: AsyncConnection, tenant_id: str, edition: int) -> AsyncIterator[tuple[Cell, Measures]]:
+    """Every cell of a tenant in an edition that is not all zero."""
     for family, table in CELLS.items():
-        rows = await connection.stream(select(table).where(table.c.tenant_id == tenant_id))
+        mine = (table.c.tenant_id == tenant_id) & (table.c.edition == edition)
+        rows = await connection.stream(select(table).where(mine))
         keys = len(family._fields)
         async for row in rows:
             if any(row[keys:]):

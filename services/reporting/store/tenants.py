@@ -11,21 +11,21 @@ from services.chassis.arrays import numbers, texts
 from services.reporting.domain.tenants import Tenant
 
 _READ = text(
-    """SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, models_position
+    """SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition
        FROM tenant WHERE tenant_id = ANY(:tenant_ids)"""
 ).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
 
 _WRITE = text(
     """INSERT INTO tenant (
-           tenant_id, partition_id, time_zone, currency_code, settings_position, models, models_position)
+           tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition)
        SELECT * FROM unnest(
            CAST(:tenant_ids AS text[]), CAST(:partitions AS bigint[]), CAST(:time_zones AS text[]),
            CAST(:currency_codes AS text[]), CAST(:settings_positions AS bigint[]), CAST(:models AS jsonb[]),
-           CAST(:models_positions AS bigint[]))
+           CAST(:editions AS bigint[]))
        ON CONFLICT (tenant_id) DO UPDATE
        SET partition_id = excluded.partition_id, time_zone = excluded.time_zone,
            currency_code = excluded.currency_code, settings_position = excluded.settings_position,
-           models = excluded.models, models_position = excluded.models_position"""
+           models = excluded.models, edition = excluded.edition"""
 )
 
 
@@ -40,7 +40,7 @@ async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict
             currency_code=row.currency_code,
             settings_position=row.settings_position,
             models=row.models,
-            models_position=row.models_position,
+            edition=row.edition,
         )
         for row in rows
     }
@@ -57,6 +57,32 @@ async def write(connection: AsyncConnection, tenants: Sequence[Tenant]) -> None:
             "currency_codes": texts(tenant.currency_code for tenant in tenants),
             "settings_positions": numbers(tenant.settings_position for tenant in tenants),
             "models": texts(json.dumps(dict(tenant.models)) for tenant in tenants),
-            "models_positions": numbers(tenant.models_position for tenant in tenants),
+            "editions": numbers(tenant.edition for tenant in tenants),
         },
     )
+
+
+_OUTDATED = text("SELECT DISTINCT partition_id FROM tenant WHERE cleared_edition < edition")
+
+_NEXT_OUTDATED = text(
+    """SELECT tenant_id, edition FROM tenant
+       WHERE partition_id = :partition AND cleared_edition < edition ORDER BY tenant_id LIMIT 1"""
+)
+
+_CLEARED = text("UPDATE tenant SET cleared_edition = :edition WHERE tenant_id = :tenant_id")
+
+
+async def outdated(connection: AsyncConnection) -> Collection[int]:
+    """The partitions of tenants who have rows of editions that are no longer in force."""
+    return [int(row.partition_id) for row in await connection.execute(_OUTDATED)]
+
+
+async def next_outdated(connection: AsyncConnection, partition: int) -> tuple[str, int] | None:
+    """A tenant of a partition who has rows of older editions than this; None when there is none."""
+    row = (await connection.execute(_NEXT_OUTDATED, {"partition": partition})).first()
+    return None if row is None else (row.tenant_id, row.edition)
+
+
+async def cleared(connection: AsyncConnection, tenant_id: str, edition: int) -> None:
+    """Notes that a tenant has no rows of older editions than this."""
+    await connection.execute(_CLEARED, {"tenant_id": tenant_id, "edition": edition})
