@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import pytest
@@ -93,6 +94,6 @@ asyncio.run(main())
             check=True,
             capture_output=True,
             text=True,
-            preexec_fn=lambda niceness=niceness: os.nice(niceness),
+            preexec_fn=partial(os.nice, niceness),
         )
         assert int(said.stdout) == niceness
