@@ -5,14 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.chassis.niceness import set_niceness
+
 PR_SET_PDEATHSIG = 1
-_AUTOGROUP_TRIES = 10
-_AUTOGROUP_PAUSE = 0.05
 # Loaded before any fork: the child of a fork should do next to nothing before it becomes the program.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -43,24 +42,10 @@ class Program:
     account: Account | None = None
 
 
-def _be_nice_as_a_session(niceness: int) -> None:
-    """Linux shares processors among sessions first (autogroups), where a process's own niceness doesn't count."""
-    for _ in range(_AUTOGROUP_TRIES):
-        try:
-            Path("/proc/self/autogroup").write_text(str(niceness), encoding="ascii")
-        except BlockingIOError:  # somebody else's was set within the last tenth of a second
-            time.sleep(_AUTOGROUP_PAUSE)
-        except OSError:  # no autogroups here
-            return
-        else:
-            return
-
-
 def _in_the_child(program: Program, parent: int) -> Callable[[], None]:
     def prepare() -> None:
         if program.niceness:
-            os.nice(program.niceness)
-            _be_nice_as_a_session(program.niceness)
+            set_niceness(program.niceness, os.getpid())
         if _LIBC is not None:
             _LIBC.prctl(PR_SET_PDEATHSIG, int(program.orphan_signal))
             if os.getppid() != parent:  # it died before we asked to be told

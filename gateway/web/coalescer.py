@@ -12,13 +12,13 @@ import grpc
 Append: TypeAlias = Callable[[bytes], Awaitable[object]]
 """Sends a serialized AppendDeliveriesRequest; answers when everything in it is committed."""
 
-IN_FLIGHT: Final = 4
+IN_FLIGHT: Final = 2
 """Calls under way at a time: one is read, or commits, while the next is gathered."""
 
 APART_SECONDS: Final = 0.01
 """A call costs nearly as much for one as for many: so long after one began, the next waits for more to join it."""
 
-ENOUGH: Final = 16
+ENOUGH: Final = 32
 """A call with so many deliveries waits for no more."""
 
 MOST_IN_A_CALL: Final = 500

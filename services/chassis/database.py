@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from services.chassis.niceness import share_with_server
+
 _TRANSIENT = (errors.OperationalError, errors.InterfaceError)
 """The server went away, or asks for the transaction again: deadlocks and serialisation failures are among these."""
 
@@ -40,13 +42,19 @@ async def _connect(*address: Any, **options: Any) -> AsyncConnection[Any]:
 
     Left half made it would stay open until the collector finds it, and Postgres would wait a minute for its password.
     """
-    making = asyncio.ensure_future(AsyncConnection.connect(*address, **options))
+    making = asyncio.ensure_future(_make(*address, **options))
     try:
         return await asyncio.shield(making)
     except asyncio.CancelledError:
         with suppress(errors.Error):
             await (await making).close()
         raise
+
+
+async def _make(*address: Any, **options: Any) -> AsyncConnection[Any]:
+    connection = await AsyncConnection.connect(*address, **options)
+    await asyncio.to_thread(share_with_server, connection.info.hostaddr, connection.info.backend_pid)
+    return connection
 
 
 async def close_database(engine: AsyncEngine) -> None:

@@ -1,6 +1,10 @@
 """Engines and their connections, on a real Postgres."""
 
 import asyncio
+import os
+import subprocess
+import sys
+from functools import partial
 from typing import Any
 
 import pytest
@@ -66,3 +70,30 @@ async def test_who_is_cancelled_while_connecting_closes_what_is_made(
         await using
     assert half_made.closed
     await close_database(engine)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who works for whom")
+def test_the_server_process_of_one_who_lets_others_go_first_does_so_too(database_url: str) -> None:
+    program = f"""
+import asyncio, os
+from services.chassis.database import open_database
+from sqlalchemy import text
+
+async def main():
+    engine = open_database({database_url!r}, schema="public")
+    async with engine.connect() as connection:
+        pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        print(os.getpriority(os.PRIO_PROCESS, pid))
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+    for niceness in (0, 7):
+        said = subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            capture_output=True,
+            text=True,
+            preexec_fn=partial(os.nice, niceness),
+        )
+        assert int(said.stdout) == niceness
