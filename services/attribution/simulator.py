@@ -69,24 +69,22 @@ class Simulator:
         working = asyncio.create_task(self._work(asked, stop, progress))
         self._working.add(working)
         working.add_done_callback(self._ended)
-        message = pb.SimulateModelResponse()
+        message, hearing = pb.SimulateModelResponse(), asyncio.ensure_future(told.get())
         try:
             yield message
-            while not working.done() or not told.empty():
-                hearing = asyncio.ensure_future(told.get())
+            while not working.done() or not told.empty() or hearing.done():
                 await asyncio.wait((hearing, working), timeout=_SILENCE, return_when=asyncio.FIRST_COMPLETED)
                 if hearing.done():
-                    message = hearing.result()
-                else:
-                    hearing.cancel()
-                    if working.done():
-                        continue
+                    message, hearing = hearing.result(), asyncio.ensure_future(told.get())
+                elif working.done():
+                    continue
                 yield message
             found = working.result()
             yield pb.SimulateModelResponse(
                 done=message.total, total=message.total, simulation=messages.simulation(asked.trial, found)
             )
         finally:
+            hearing.cancel()
             stop.stop()
 
     async def _asked(self, request: pb.SimulateModelRequest) -> _Asked:
@@ -114,7 +112,7 @@ class Simulator:
 
     def _try_on(self, asked: _Asked, stop: Stop, progress: Progress) -> Result:
         tenant, place, trial = asked
-        with reading(place, tenant) as (reader, cancel), stop.interrupting(cancel):
+        with reading(place, tenant, stop.look) as (reader, cancel), stop.interrupting(cancel):
             key = Key(place.schema, tenant, trial.from_time, trial.through_time)
             cases = self._datasets.get(reader, key, loading(trial), stop)
             return try_on(cases, trial, reader, stop, progress)
@@ -122,7 +120,7 @@ class Simulator:
     def _prepare(self, asked: _Asked, stop: Stop) -> tuple[Any, Any]:
         """What columns say before orders are decided one by one: the weights, where any are learned, and the orders."""
         tenant, place, trial = asked
-        with reading(place, tenant) as (reader, cancel), stop.interrupting(cancel):
+        with reading(place, tenant, stop.look) as (reader, cancel), stop.interrupting(cancel):
             learned = {}
             if trial.learning is not Learning.NONE:
                 key = Key(place.schema, tenant, trial.from_time, trial.through_time)

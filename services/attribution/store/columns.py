@@ -28,11 +28,12 @@ class Part(NamedTuple):
 
 
 class Reader:
-    """A tenant's blocks as they stood when it was opened."""
+    """A tenant's blocks as they stood when it was opened; `look` is called before each, and may raise."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]", tenant_id: str) -> None:
+    def __init__(self, connection: "psycopg.Connection[Any]", tenant_id: str, look: Callable[[], None]) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
+        self._look = look
 
     def row_counts(self) -> tuple[int, ...]:
         """How many rows each of `LAYOUTS` has: rows are only ever added, so the same counts are the same rows."""
@@ -52,6 +53,7 @@ class Reader:
         bound = {"tenant_id": self._tenant_id, "from": times[0], "through": times[1]}
         with self._connection.cursor(binary=True) as cursor:
             for first_row, row_count, *packed in cursor.stream(statement, bound):
+                self._look()
                 yield Part(first_row, row_count, tuple(_numbers(column) for column in packed))
 
     def names(self, layout: Layout, rows: Numbers) -> dict[int, tuple[str, ...]]:
@@ -67,6 +69,7 @@ class Reader:
         with self._connection.cursor(binary=True) as cursor:
             bound = {"tenant_id": self._tenant_id, "rows": wanted.tolist()}
             for first_row, row_count, packed in cursor.stream(statement, bound):
+                self._look()
                 mine = wanted[np.searchsorted(wanted, first_row) : np.searchsorted(wanted, first_row + row_count)]
                 texts = bytes(packed).split(b"\0")
                 for row in mine.tolist():
@@ -90,13 +93,13 @@ async def place_of(connection: AsyncConnection) -> Place:
 
 
 @contextmanager
-def reading(place: Place, tenant_id: str) -> Iterator[tuple[Reader, Callable[[], None]]]:
+def reading(place: Place, tenant_id: str, look: Callable[[], None]) -> Iterator[tuple[Reader, Callable[[], None]]]:
     """A reader of a tenant's blocks, and what another thread may call to end its statement."""
     options = f"-c search_path={place.schema}"
     with psycopg.connect(place.address, options=options, connect_timeout=5) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        yield Reader(connection, tenant_id), connection.cancel
+        yield Reader(connection, tenant_id, look), connection.cancel
 
 
 def _numbers(packed: bytes) -> Numbers | None:
