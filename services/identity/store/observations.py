@@ -18,8 +18,8 @@ _FIND = text(
            AS asked (tenant_id, asked_region, asked_members)
        CROSS JOIN LATERAL (
            SELECT members FROM observation
-           WHERE tenant_id = asked.tenant_id AND region = asked_region AND members = CAST(asked_members AS bigint[])
-           OFFSET 0) AS found"""
+           WHERE tenant_id = asked.tenant_id AND region = asked_region
+             AND digest = hash_array_extended(CAST(asked_members AS bigint[]), 0) OFFSET 0) AS found"""
 )
 
 _READ = text(
@@ -48,7 +48,7 @@ _ADD = text(
        SELECT tenant_id, region, CAST(members AS bigint[])
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:regions AS bigint[]), CAST(:members AS text[]))
            AS put (tenant_id, region, members)
-       ON CONFLICT (tenant_id, region, members) DO NOTHING"""
+       ON CONFLICT (tenant_id, region, digest) DO NOTHING"""
 )
 
 
