@@ -6,8 +6,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 from touchstone.attribution.v1 import credit_pb2, credit_service_pb2, model_service_pb2
-from touchstone.ingest.v1 import event_pb2, model_pb2
+from touchstone.ingest.v1 import event_pb2, event_service_pb2, model_pb2
 
+from services.attribution import background
+from services.attribution.background import check_some
+from services.attribution.domain.models import DEFAULT_MODELS
 from services.attribution.model_servicer import ModelServicer
 from services.attribution.servicer import CreditServicer
 from services.chassis.callers import Caller, set_caller
@@ -133,7 +136,9 @@ async def list_models(keeper: Keeper, **asked: object) -> model_service_pb2.List
 
 
 async def test_models_are_the_tenants_own_or_the_default(keeper: Keeper) -> None:
-    [default] = (await list_models(keeper)).models
+    listed = {model.name: model for model in (await list_models(keeper)).models}
+    assert sorted(listed) == [model.name for model in DEFAULT_MODELS]
+    default = listed["conversations"]
     assert (default.name, default.version, default.window.seconds, default.active) == ("conversations", 1, 86400, True)
     assert (default.rule, default.anchor, default.helpful_only) == (1, 1, True)
     own = [
@@ -147,3 +152,119 @@ async def test_models_are_the_tenants_own_or_the_default(keeper: Keeper) -> None
     rest = await list_models(keeper, page_size=2, page_token=first.next_page_token)
     assert ([model.name for model in rest.models], rest.next_page_token) == (["c"], "")
     assert rest.models[0].half_life.seconds == 7200
+
+
+class Ingest:
+    """The event log's end that takes what is appended; `meanwhile` comes before it."""
+
+    def __init__(self, keeper: Keeper, *meanwhile: event_pb2.LoggedEvent) -> None:
+        self.keeper = keeper
+        self.meanwhile = meanwhile
+
+    async def AppendDeliveries(  # noqa: N802 - gRPC's name
+        self, request: event_service_pb2.AppendDeliveriesRequest
+    ) -> event_service_pb2.AppendDeliveriesResponse:
+        [delivery] = request.deliveries
+        assert (delivery.tenant_id, delivery.source) == ("acme", "touchstone")
+        appended = [logged(event, delivery.tenant_id, delivery.source) for event in delivery.events]
+        await self.keeper.tell(*self.meanwhile, *appended)
+        accepted = event_service_pb2.EventResult(status=event_service_pb2.EventResult.ACCEPTED)
+        return event_service_pb2.AppendDeliveriesResponse(
+            results=[event_service_pb2.DeliveryResult(events=[accepted for _ in appended])]
+        )
+
+
+def conversations(**more: object) -> model_pb2.Model:
+    return model_pb2.Model(name="conversations", active=True, rule="LAST_TOUCH", window=timedelta(days=2), **more)
+
+
+async def replace(ingest: Ingest, *models: model_pb2.Model) -> dict[str, int]:
+    set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"admin"})))
+    servicer = ModelServicer(lambda: ingest.keeper.engine, ingest)
+    answer = await servicer.ReplaceModels(model_service_pb2.ReplaceModelsRequest(models=models), None)
+    return {model.name: model.version for model in answer.models}
+
+
+async def test_replaced_models_are_numbered_and_listed_while_their_credits_are_computed(keeper: Keeper) -> None:
+    await keeper.tell(*(logged(order(str(number))) for number in range(3)))
+    ingest = Ingest(keeper)
+    extra = model_pb2.Model(name="extra", version=77, active=True, window=timedelta(days=1))
+    assert await replace(ingest, extra, conversations(version=9)) == {"conversations": 2, "extra": 1}
+    listed = await list_models(keeper)
+    assert [(model.name, model.version) for model in listed.models] == [("conversations", 2), ("extra", 1)]
+    assert (listed.recomputation.done, listed.recomputation.total) == (0, 3)
+    await keeper.settle()
+    assert not (await list_models(keeper)).HasField("recomputation")
+    assert await replace(ingest, conversations()) == {"conversations": 2}
+    assert await replace(ingest, extra, conversations(helpful_only=True)) == {"conversations": 3, "extra": 2}
+
+
+async def test_of_two_replacements_at_once_each_has_versions_of_its_own(keeper: Keeper) -> None:
+    other = event_pb2.Event(event_id="other", models=model_pb2.ModelSet(models=[conversations(helpful_only=True)]))
+    meanwhile = logged(other, source="touchstone")
+    assert await replace(Ingest(keeper, meanwhile), conversations()) == {"conversations": 3}
+
+
+@pytest.mark.parametrize(
+    ("models", "field"),
+    [
+        ((), "models"),
+        ((conversations(), conversations()), "models[1].name"),
+        ((model_pb2.Model(name="No", window=timedelta(days=1)),), "models[0].name"),
+        ((model_pb2.Model(name="none"),), "models[0].window"),
+        ((model_pb2.Model(name="decay", window=timedelta(days=1), rule="TIME_DECAY"),), "models[0].halfLife"),
+        ((model_pb2.Model(name="new", window=timedelta(days=1), rule=99),), "models[0].rule"),
+    ],
+)
+async def test_a_set_that_cannot_hold_is_refused(
+    keeper: Keeper, models: tuple[model_pb2.Model, ...], field: str
+) -> None:
+    with pytest.raises(InvalidArgumentError) as refused:
+        await replace(Ingest(keeper), *models)
+    assert field in {violation.field for violation in refused.value.violations}
+
+
+async def test_a_model_that_is_kept_or_coming_explains_too(keeper: Keeper) -> None:
+    await keeper.tell(
+        logged(order("1", {"email": "me"})),
+        logged(interaction("early", before_noon(hours=30), {"email": "me"})),
+        logged(interaction("late", before_noon(hours=1), {"email": "me"})),
+    )
+    kept = conversations()
+    kept.name, kept.active = "kept", False
+    coming = conversations()
+    coming.name = "coming"
+    told = event_pb2.Event(event_id="m", models=model_pb2.ModelSet(models=[kept, coming]))
+    await keeper.tell(logged(told, source="touchstone"))
+    for model in ("kept", "coming"):
+        evidence = await explain(keeper, "1", model=model)
+        assert [one.touch.event_id for one in evidence.credits] == ["late"]
+        assert (evidence.model, evidence.agrees_with_stored, evidence.touch_count) == (model, True, 2)
+    assert [one.touch.event_id for one in (await explain(keeper, "1")).credits] == ["late"]
+
+
+async def alarms(keeper: Keeper) -> int:
+    return (await verify(keeper))[-1].standing_alarms
+
+
+async def test_the_check_that_never_ends_raises_alarms_and_clears_them(
+    keeper: Keeper, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "CHECKED_AT_ONCE", 2)
+    await keeper.tell(*(logged(order(str(number), {"email": "me@secret"})) for number in range(5)))
+    for _ in range(3):
+        await check_some(keeper.engine)
+    assert (await alarms(keeper), caplog.records) == (0, [])
+    await tamper(keeper)
+    for _ in range(3):
+        await check_some(keeper.engine)
+    assert await alarms(keeper) == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "stored credits differ from those computed: order 1 of acme/shop"
+    ]
+    async with keeper.engine.begin() as connection:
+        mended = "UPDATE known_order SET credits = substring(credits FOR length(credits) - 1) WHERE order_id = '1'"
+        await connection.execute(text(mended))
+    # At once: those that differ are looked at again with each page.
+    await check_some(keeper.engine)
+    assert await alarms(keeper) == 0
