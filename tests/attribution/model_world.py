@@ -31,7 +31,12 @@ REACHED = (
     {"email": "a"},
     {},
 )
-BUYERS = ({"email": "a"}, {"email": "b", "session_id": "b"}, {"session_id": "a", "visitor_id": "a"})
+BUYERS = (
+    {"email": "a", "session_id": "b"},
+    {"email": "b", "visitor_id": "b"},
+    {"session_id": "a", "visitor_id": "a"},
+    {"email": "a", "visitor_id": "a", "session_id": "a"},
+)
 
 
 class ModelWorld:
@@ -39,7 +44,8 @@ class ModelWorld:
 
     def __init__(self, seed: int, tenant: str = "acme") -> None:
         self.random = Random(seed)
-        happened = [self._happened(number) for number in range(self.random.randint(0, 9))]
+        happened = [self._happened(number) for number in range(self.random.randint(0, 12))]
+        happened += self._bought_by_recommendation() if self.random.random() < 0.5 else []
         orders = [self._order(number) for number in range(self.random.randint(1, 3))]
         self.events = [logged(event, tenant, self.random.choice(["shop", "api"])) for event in happened]
         self.events += [logged(event, tenant) for event in orders]
@@ -57,7 +63,7 @@ class ModelWorld:
         return self.random.choice(values)
 
     def _when(self):
-        hours = self._one([-30, -1, 0, 1, 3, 23, 24, 25, 48, 49, 100, 168, 169, 700])
+        hours = self._one([-30, -1, 0, 1, 1, 2, 3, 5, 8, 23, 24, 25, 47, 48, 100, 168, 700])
         return NOON - timedelta(hours=hours, seconds=self._one([0, 0, 0, 1, -1]))
 
     def _happened(self, number: int) -> event_pb2.Event:
@@ -75,7 +81,7 @@ class ModelWorld:
                 actor=self._one(["BOT", "AGENT"]),
                 touchpoint=self._one(["", "website", "whatsapp"]),
             )
-        agent = self._one(["", "", GOOGLEBOT])
+        agent = self._one(["", "", "", "", GOOGLEBOT])
         action = self._one(["PRODUCT_VIEWED", "ADDED_TO_CART", "SESSION_STARTED"])
         return seen(f"v{number}", self._when(), action, self._one(PRODUCTS), self._one(REACHED), user_agent=agent)
 
@@ -85,14 +91,24 @@ class ModelWorld:
             self._when(),
             self._one(REACHED),
             channel=self._one(CHANNELS),
-            action=self._one(["MESSAGE", "CLICK", "VIEW", "LINK_CLICK"]),
+            action=self._one(["MESSAGE", "MESSAGE", "CLICK", "CLICK", "VIEW", "VIEW", "LINK_CLICK"]),
             answer=self._one(["HELPFUL", "HELPFUL", "ANSWER_UNSPECIFIED"]),
             conversation_id=self._one(["", "k", "l"]),
             product_ids=self.random.sample(PRODUCTS, self.random.randint(0, 2)),
             agent_id=self._one(["", "", "ann"]),
             bot_name=self._one(["", "Bo"]),
-            user_agent=self._one(["", "", "", GOOGLEBOT]),
+            user_agent=GOOGLEBOT if self.random.random() < 0.08 else "",
         )
+
+    def _bought_by_recommendation(self) -> list[event_pb2.Event]:
+        """A product is recommended, looked at and put in the cart, nearly always before the order."""
+        by, product, hours = self._one(BUYERS), self._one(PRODUCTS[:4]), self._one([9, 30, 168])
+        shown = {"channel": "RECOMMENDATION", "action": self._one(["VIEW", "CLICK"]), "product_ids": [product]}
+        return [
+            interaction("r", NOON - timedelta(hours=hours), by, **shown),
+            seen("looked", NOON - timedelta(hours=self._one([8, 9])), "PRODUCT_VIEWED", product, by),
+            seen("put", NOON - timedelta(hours=self._one([0, 0, 0, 7, 8, -1])), "ADDED_TO_CART", product, by),
+        ]
 
     def _order(self, number: int) -> event_pb2.Event:
         lines = [
@@ -114,13 +130,13 @@ class ModelWorld:
         )
 
     def _model(self, name: str) -> model_pb2.Model:
-        by_line = self.random.random() < 0.4
+        by_line = self.random.random() < 0.45
         told = model_pb2.Model(
             name=name,
             version=1,
             active=True,
-            channels=self.random.sample(CHANNELS, self.random.randint(0, 4)),
-            window=timedelta(hours=self._one([0, 1, 24, 48, 168])),
+            channels=self._one([[], self.random.sample(CHANNELS, 3)]),
+            window=timedelta(hours=self._one([1, 24, 48, 168, 168])),
             anchor=self._one(["TOUCH", "CLICK"] if by_line else ["TOUCH", "CONVERSATION", "CLICK", "SESSION"]),
             rule=self._one(RULES),
             helpful_only=self.random.random() < 0.2,
@@ -128,9 +144,9 @@ class ModelWorld:
             weights=[{"channel": "CHAT", "weight": 1}, {"channel": "RECOMMENDATION", "weight": 2}],
             basis=self._one(BASES),
         )
-        told.filter.handled_only = self.random.random() < 0.3
+        told.filter.handled_only = self.random.random() < 0.2
         told.filter.through_cart = by_line and self.random.random() < 0.5
-        if self.random.random() < 0.2:
+        if self.random.random() < 0.15:
             told.filter.bot_names.append("Bo")
         if self.random.random() < 0.2:
             told.counted_statuses.add(platform="woocommerce", statuses=["on-hold"])

@@ -169,7 +169,7 @@ def _earned(
         return attribute_lines(order, eligible, considering.seen, model)
     won = winners([(place, one.tier) for place, one in enumerate(eligible) if one.tier is not None])
     touches = [eligible[place].touch for place in won.places]
-    shares = weights(model, touches, order.order_time)
+    shares = weights(model, touches)
     verdicts = [Verdict.LOWER_TIER] * len(eligible)
     for place, share in zip(won.places, shares, strict=True):
         verdicts[place] = Verdict.CREDITED if share else PASSED_OVER.get(model.rule, Verdict.FILTERED)

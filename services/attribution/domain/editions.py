@@ -1,19 +1,12 @@
 """Editions: the rules that are in force, and those that will be as soon as every order is decided by them."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from services.attribution.domain.models import HOUR, Anchor, Model, Rule
+from services.attribution.domain.models import Model
 from services.attribution.domain.rules import Rules
 from services.attribution.domain.spans import Spans
-from services.kernel.failures import InvalidArgumentError
-
-MOST_MODELS: Final = 100
-LONGEST_WINDOW: Final = 400 * 24 * HOUR
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class Edition(NamedTuple):
@@ -61,25 +54,3 @@ def versions(told: Sequence[Model], held: Sequence[Model], ever: Iterable[Model]
         else:
             given[model.name] = max(model.version, greatest.get(model.name, 0) + 1)
     return given
-
-
-def check_models(models: Sequence[Model]) -> None:
-    """Refuses a set that can't hold. Raises InvalidArgumentError that names the field at fault."""
-    if not 0 < len(models) <= MOST_MODELS:
-        raise InvalidArgumentError.of("models", f"must be 1 to {MOST_MODELS}")
-    names: set[str] = set()
-    for index, model in enumerate(models):
-        field = f"models[{index}]"
-        if not _NAME.fullmatch(model.name):
-            raise InvalidArgumentError.of(
-                f"{field}.name", "must be a lower-case letter, then a-z, 0-9 and _, 63 in all"
-            )
-        if model.name in names:
-            raise InvalidArgumentError.of(f"{field}.name", "is another model's name")
-        names.add(model.name)
-        if not (0 < model.window <= LONGEST_WINDOW or (model.window == 0 and model.anchor is Anchor.SESSION)):
-            raise InvalidArgumentError.of(f"{field}.window", "must be longer than nothing and at most 400 days")
-        if model.rule is Rule.TIME_DECAY and model.half_life <= 0:
-            raise InvalidArgumentError.of(f"{field}.halfLife", "must be longer than nothing for TIME_DECAY")
-        if any(weight < 0 for weight in model.weights.values()):
-            raise InvalidArgumentError.of(f"{field}.weights", "must not be negative")

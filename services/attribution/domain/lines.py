@@ -55,7 +55,7 @@ def _decide(order: Snapshot, index: int, eligible: Sequence[Tied], seen: Sequenc
         through = [place for place in named if last.after(eligible[place].touch.occur_time)]
     won = winners([(place, tier) for place in through if (tier := eligible[place].tier) is not None])
     touches = [eligible[place].touch for place in won.places]
-    shares = weights(model, touches, order.order_time) if touches else []
+    shares = weights(model, touches) if touches else []
     return _Decided(frozenset(named), frozenset(through), won, shares)
 
 

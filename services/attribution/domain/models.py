@@ -186,7 +186,7 @@ def longest_window(models: Iterable[Model]) -> int:
     return max((model.window for model in models if model.applied and model.anchor is not Anchor.SESSION), default=0)
 
 
-def weights(model: Model, touches: Sequence[Touch], order_time: int) -> list[Fraction]:
+def weights(model: Model, touches: Sequence[Touch]) -> list[Fraction]:
     """Each touch's weight under the model's rule; touches in their total order, at least one. 0 earns nothing."""
     count = len(touches)
     match model.rule:
@@ -199,7 +199,8 @@ def weights(model: Model, touches: Sequence[Touch], order_time: int) -> list[Fra
         case Rule.POSITION_BASED:
             return _position_based(count)
         case Rule.TIME_DECAY:
-            return [_decayed(order_time - touch.occur_time, model.half_life) for touch in touches]
+            # Before the last of them, not before the order: the same parts, and never so small that all of them vanish.
+            return [_decayed(touches[-1].occur_time - touch.occur_time, model.half_life) for touch in touches]
         case Rule.DATA_DRIVEN:
             given = [model.weights.get(touch.channel, Fraction(0)) for touch in touches]
             return given if any(given) else [Fraction(1)] * count

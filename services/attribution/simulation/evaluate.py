@@ -147,7 +147,7 @@ def evaluate(cases: Cases, model: Model, counted: Flags, *, count_crawlers: bool
         case Rule.DATA_DRIVEN:
             chosen = chosen[_weighed(cases, model, chosen, grouped)]
         case Rule.TIME_DECAY if model.half_life > 0:
-            chosen = chosen[cases.pairs.age[chosen] < _weightless(model)]
+            chosen = chosen[_since_last(cases, chosen, grouped) < _weightless(model)]
     order = pairs.order[chosen].astype(np.int64)
     return Outcome(
         tier=tier,
@@ -187,13 +187,19 @@ def _weighed(cases: Cases, model: Model, chosen: Numbers, grouped: splits.Groups
     return weighs | ~np.logical_or.reduceat(weighs, grouped.start)[grouped.of_row]
 
 
+def _since_last(cases: Cases, chosen: Numbers, grouped: splits.Groups) -> Numbers:
+    """How long before the last touch of its order each is."""
+    age = cases.pairs.age[chosen]
+    return age - np.minimum.reduceat(age, grouped.start)[grouped.of_row] if len(age) else age
+
+
 def _weightless(model: Model) -> int:
-    """The age from which on a touch has decayed to nothing; one more than the window where none in it has."""
+    """How long before the last a touch has decayed to nothing; one more than the window where none in it has."""
     light, heavy = model.window + 1, -1
     while light - heavy > 1:
         middle = (light + heavy) // 2
-        touch = _touch(-middle, Channel.CHAT, Action.MESSAGE, Answer.UNSPECIFIED)
-        if any(models.weights(model, [touch], 0)):
+        pair = [_touch(-age, Channel.CHAT, Action.MESSAGE, Answer.UNSPECIFIED) for age in (middle, 0)]
+        if all(models.weights(model, pair)):
             heavy = middle
         else:
             light = middle
@@ -238,9 +244,7 @@ def _weights(cases: Cases, model: Model, chosen: Numbers, grouped: splits.Groups
             ends[grouped.start] = ends[grouped.start + grouped.size - 1] = True
             return splits.Weights(np.where(ends & (between > 0), 2 * between, even))
         case Rule.TIME_DECAY if model.half_life > 0:
-            age = cases.pairs.age[chosen]
-            since_last = age - np.minimum.reduceat(age, grouped.start)[grouped.of_row]
-            floating = np.exp2(-since_last / model.half_life)
+            floating = np.exp2(-_since_last(cases, chosen, grouped) / model.half_life)
         case Rule.DATA_DRIVEN:
             floating = _channel_weights(cases, model, chosen)
             floating = np.where(floating > 0, floating, 1.0)
@@ -254,7 +258,7 @@ def _weights(cases: Cases, model: Model, chosen: Numbers, grouped: splits.Groups
             _touch(-int(age), Channel(int(marks) & facts.CHANNEL_BITS), Action.MESSAGE, Answer.UNSPECIFIED)
             for age, marks in zip(cases.pairs.age[mine], cases.touches.marks[cases.pairs.touch[mine]], strict=True)
         ]
-        return models.weights(model, touches, 0)
+        return models.weights(model, touches)
 
     return splits.Weights(None, floating, exact)
 

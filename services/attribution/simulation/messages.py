@@ -13,8 +13,7 @@ from services.attribution.domain.touches import Channel
 from services.attribution.simulation.asking import Learning, Trial, period, saved
 from services.attribution.simulation.result import MovedOrder, Result
 from services.attribution.simulation.totals import ModelSums, Sums
-from services.attribution.wire import editions as editions_wire
-from services.attribution.wire import rules as rules_wire
+from services.attribution.wire.checks import check_model
 from services.kernel.failures import InvalidArgumentError
 
 _COMPARED = "conversations"
@@ -28,7 +27,11 @@ def trial(request: pb.SimulateModelRequest, rules: Rules, zone: ZoneInfo) -> Tri
     """What is asked. Raises InvalidArgumentError that names the field at fault."""
     if request.HasField("model") == bool(request.saved_model):
         raise InvalidArgumentError.of("model", "is needed, or else savedModel, and not both")
-    tried = _read(request.model) if request.HasField("model") else saved(rules, request.saved_model, "savedModel")
+    tried = (
+        _read(request.model, learned=bool(request.learning))
+        if request.HasField("model")
+        else saved(rules, request.saved_model, "savedModel")
+    )
     from_time, through_time = period(request.start_date, request.end_date, zone)
     try:
         learning = Learning(request.learning)
@@ -50,18 +53,12 @@ def trial(request: pb.SimulateModelRequest, rules: Rules, zone: ZoneInfo) -> Tri
     )
 
 
-def _read(message: model_pb2.Model) -> Model:
+def _read(message: model_pb2.Model, *, learned: bool) -> Model:
     """The model, after the checks that a saved one passes; its name doesn't matter."""
     named = model_pb2.Model()
     named.CopyFrom(message)
     named.name = _TRIED
-    try:
-        editions_wire.checked_set([named])
-    except InvalidArgumentError as error:
-        [violation] = error.violations
-        field = "model" + violation.field.removeprefix("models[0]").removeprefix("models")
-        raise InvalidArgumentError.of(field, violation.description) from error
-    return rules_wire.model(named)
+    return check_model(named, "model", learned=learned)
 
 
 def simulation(asked: Trial, found: Result) -> pb.Simulation:

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import event_pb2, event_service_pb2, model_pb2
 
-from services.attribution.domain.editions import Edition, check_models, versions
+from services.attribution.domain.editions import Edition, versions
+from services.attribution.wire.checks import check_models
 from services.attribution.wire.rules import rules
 from services.attribution.wire.times import timestamp
-from services.kernel.failures import InvalidArgumentError
 
 BY_ORDER = credit_pb2.Cause.Kind.ORDER
 BY_TOUCH = credit_pb2.Cause.Kind.TOUCH
@@ -61,14 +61,10 @@ def numbered(told: bytes, held: bytes | None, ever: Iterable[bytes]) -> bytes:
 
 def checked_set(models: Sequence[model_pb2.Model]) -> bytes:
     """A set of models as it is told: by name, without versions. Raises InvalidArgumentError for one that can't hold."""
-    asked = model_pb2.ModelSet(models=models)
+    check_models(models)
+    asked = model_pb2.ModelSet(models=sorted(models, key=lambda model: model.name))
     for model in asked.models:
         model.version = 0
-    try:
-        check_models(rules(None, asked.SerializeToString()).models)
-    except (ValueError, OverflowError) as error:
-        raise InvalidArgumentError.of("models", "name what this service does not know") from error
-    asked.models.sort(key=lambda model: model.name)
     return asked.SerializeToString(deterministic=True)
 
 
