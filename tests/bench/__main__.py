@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import click
 
+from tests.bench.erasing import erasing
 from tests.bench.figures import PAPER, Figure, show, write
 from tests.bench.pipeline import pipeline_sustained, webhook_to_figure_p99
 from tests.bench.webhook_accept import webhook_accept
@@ -14,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[RunningSystem], Figure]] = {
     "webhook_to_figure_p99": webhook_to_figure_p99,
     "pipeline_sustained": pipeline_sustained,
     "webhook_accept": webhook_accept,
+    "erasing": erasing,
 }
 
 
