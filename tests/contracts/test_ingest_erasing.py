@@ -64,7 +64,7 @@ class House(NamedTuple):
         )
         entries = [entry_of(event_pb2.Event(**{"occur_time": now} | fields), from_source) for fields in told]
         assert all(isinstance(one, Entry) for one in entries), entries
-        return entries  # type: ignore[return-value]  # asserted
+        return entries
 
     async def append(self, *told: dict[str, Any], source: str = "api") -> list[Status]:
         return await self.log.append(Batch(PARTITION, self.read(*told, source=source)), await self.renamed())
@@ -94,7 +94,7 @@ class House(NamedTuple):
         return await privacy.find_request(self.engine, tenant_id="acme", request_id=request_id)
 
     def eraser(self, behind: int = 0) -> Eraser:
-        return Eraser(self.engine, self.vault, People(self, behind), Followers.all(self), gather=timedelta(0))  # type: ignore[arg-type]  # stand-ins
+        return Eraser(self.engine, self.vault, People(self, behind), Followers.all(self), gather=timedelta(0))
 
     async def log_id(self) -> str:
         async with self.engine.connect() as connection:

@@ -14,7 +14,7 @@ PEOPLE: Subscription[Any] = Subscription(
     method="",
     message_type=None,
     apply=None,
-    made_from=("events",),  # type: ignore[arg-type]  # not called
+    made_from=("events",),
 )
 
 
