@@ -82,6 +82,11 @@ class Considering(NamedTuple):
     conversations: Sequence[Tied]
     seen: Sequence[Seen]
 
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing may earn anything."""
+        return not self.touches and not self.conversations
+
 
 def attribute(order: Snapshot, touches: Sequence[Touch], model: Model, people: People) -> Attribution:
     """Which of the touches earn which part of the order under the model, and why the others don't.

@@ -1,10 +1,11 @@
 """What all of a tenant's models say of an order, and what could still change that."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from services.attribution.domain.attribute import Around, Attribution, People, consider, judge
 from services.attribution.domain.rules import Rules
-from services.attribution.domain.snapshot import Snapshot
+from services.attribution.domain.snapshot import Exclusion, Snapshot
 
 
 def decide(
@@ -12,7 +13,17 @@ def decide(
 ) -> tuple[Attribution, ...]:
     """What each applied model says of the order, by the models' names. Without `verdicts`, their credits alone."""
     considering = consider(order, around, people, rules.applied, count_crawlers=rules.count_crawlers)
+    if considering.is_empty and not rules.own_statuses:
+        return _nothing(rules.applied_names, order.excluded)
     return tuple([judge(considering, model, verdicts=verdicts) for model in rules.applied])
+
+
+@lru_cache(maxsize=1024)
+def _nothing(models: tuple[tuple[str, int], ...], excluded: Exclusion | None) -> tuple[Attribution, ...]:
+    """What models, each as (name, version), say of an order to which nothing is tied: the same of very many."""
+    return tuple(
+        Attribution(name, version, None, (), (), excluded=excluded, open=excluded is None) for name, version in models
+    )
 
 
 def open_to_people(attributions: Sequence[Attribution]) -> bool:

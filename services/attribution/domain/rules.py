@@ -31,6 +31,16 @@ class Rules:
         return tuple(sorted((model for model in self.models if model.applied), key=lambda model: model.name))
 
     @cached_property
+    def applied_names(self) -> tuple[tuple[str, int], ...]:
+        """Name and version of each."""
+        return tuple((model.name, model.version) for model in self.applied)
+
+    @cached_property
+    def own_statuses(self) -> bool:
+        """True when a model has its own idea of what counts as sold."""
+        return any(model.counted for model in self.applied)
+
+    @cached_property
     def window(self) -> int:
         """The longest window of the models applied, in nanoseconds."""
         return longest_window(self.applied)
