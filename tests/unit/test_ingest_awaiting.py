@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from touchstone.mesh.v1.maintenance_service_pb2 import GetProgressResponse
 
-from services.ingest.erasing.awaiting import all_left_behind
+from services.ingest.erasing.awaiting import all_at_rest, all_left_behind
 
 SERVICES = frozenset({"identity", "attribution", "reporting"})
 FOLLOWED = {"identity": ["events"], "attribution": ["events", "people"], "reporting": ["events", "credits"]}
@@ -61,3 +61,11 @@ def test_a_state_that_is_being_built_of_the_new_log_is_no_hindrance() -> None:
     building = state("identity", serving=False, through=1)
     changed = {"identity": {"generations": [state("identity"), building]}}
     assert all_left_behind(told(**changed), SERVICES, "new", {3: 9})
+
+
+def test_nothing_begins_while_a_state_is_built_or_behind() -> None:
+    assert all_at_rest(told(), SERVICES, "new", {3: 9})
+    building = state("reporting", serving=False, through=1)
+    assert not all_at_rest(told(reporting={"generations": [state("reporting"), building]}), SERVICES, "new", {3: 9})
+    behind = {"generations": [state("attribution", through=8)]}
+    assert not all_at_rest(told(attribution=behind), SERVICES, "new", {3: 9})

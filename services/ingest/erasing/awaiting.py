@@ -43,6 +43,17 @@ def all_left_behind(
     return all(_left_behind(told[name], log_id, through, log_ids) for name in services)
 
 
+def all_at_rest(
+    told: Mapping[str, pb.GetProgressResponse], services: frozenset[str], log_id: str, through: Mapping[int, int]
+) -> bool:
+    """True when every service has read all that is about to change, and builds nothing from it.
+
+    A state that read a part before and a part after would tear people in two until the next one takes its place.
+    """
+    building = any(len(answer.generations) > 1 for answer in told.values())
+    return not building and all_left_behind(told, services, log_id, through)
+
+
 def _left_behind(
     answer: pb.GetProgressResponse, log_id: str, through: Mapping[int, int], log_ids: Mapping[str, str]
 ) -> bool:

@@ -96,9 +96,17 @@ class Eraser:
         """Takes what is under way, or what is asked for, as far as it goes now; answers whether it is done."""
         await runs.begin(self._engine, self._vault, before=datetime.now(UTC) - self._gather)
         erasures = await runs.read_erasures(self._engine, self._vault)
+        if any(one.step is Step.PLANNING for one in erasures) and not await self._may_begin(erasures):
+            return False
         for erasure in erasures:
             await self._erase_tenant(erasure)
         return bool(erasures) and await self._end(erasures)
+
+    async def _may_begin(self, erasures: Sequence[Erasure]) -> bool:
+        async with self._engine.connect() as connection:
+            log_id = await log.read_id(connection)
+        told = await awaiting.progress(self._followers)
+        return awaiting.all_at_rest(told, frozenset(self._followers), log_id, _through(erasures))
 
     async def _erase_tenant(self, erasure: Erasure) -> None:
         asked = await self._read_asked(erasure)
@@ -203,16 +211,21 @@ class Eraser:
                 await runs.move_all(connection, Step.REPLACED)
             log_id = await log.read_id(connection)
         if is_rewritten:
-            through: dict[int, int] = {}
-            for erasure in erasures:
-                through[erasure.partition] = max(erasure.through_position, through.get(erasure.partition, 0))
             told = await awaiting.progress(self._followers)
-            if not awaiting.all_left_behind(told, frozenset(self._followers), log_id, through):
+            if not awaiting.all_left_behind(told, frozenset(self._followers), log_id, _through(erasures)):
                 return False
         async with self._engine.begin() as connection:
             await runs.end(connection, now=datetime.now(UTC))
         await rewriting.tidy(self._autocommitting)
         return True
+
+
+def _through(erasures: Sequence[Erasure]) -> dict[int, int]:
+    """The last position concerned of each partition."""
+    through: dict[int, int] = {}
+    for erasure in erasures:
+        through[erasure.partition] = max(erasure.through_position, through.get(erasure.partition, 0))
+    return through
 
 
 def _rewritten(page: Sequence[PageEntry], erasing: Erasing) -> list[Rewritten]:
