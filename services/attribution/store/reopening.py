@@ -155,20 +155,26 @@ class Waiting(NamedTuple):
 def _spans(told: Iterable[ByTouch]) -> list[ByTouch]:
     """The same spans of time, those of an identifier that overlap as one: a visit's touches look for the same orders."""
     spans: list[ByTouch] = []
-    for one in sorted(told, key=lambda one: (one.tenant_id, one.identifier, one.personal, one.from_micros)):
-        last = spans[-1] if spans else None
-        if (
-            last is None
-            or one[:2] != last[:2]
-            or one.personal != last.personal
-            or one.from_micros > last.through_micros
-        ):
-            spans.append(one)
-        else:
-            spans[-1] = last._replace(
-                through_micros=max(one.through_micros, last.through_micros), position=max(one.position, last.position)
+    newest: dict[tuple[str, Identifier, bool], ByTouch] = {}
+    for one in told:
+        tenant_id, identifier, start, end, position, personal = one
+        key = (tenant_id, identifier, personal)
+        known = newest.get(key)
+        if known is None:
+            newest[key] = one
+        elif start <= known.through_micros and known.from_micros <= end:
+            newest[key] = ByTouch(
+                tenant_id,
+                identifier,
+                min(start, known.from_micros),
+                max(end, known.through_micros),
+                max(position, known.position),
+                personal,
             )
-    return spans
+        else:
+            spans.append(known)
+            newest[key] = one
+    return [*spans, *newest.values()]
 
 
 async def orders_by_touches(
