@@ -1,6 +1,7 @@
 """Processor time that the running programs have used, where the kernel tells it (Linux)."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.mesh.running import RunningSystem
@@ -10,6 +11,12 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def used(running: RunningSystem) -> dict[str, float]:
     """Seconds by program, those of the processes that it started included; nothing where the kernel doesn't tell."""
+    programs = running.state()["programs"]
+    return seconds_of({name: program["pid"] for name, program in programs.items() if program["pid"]})
+
+
+def seconds_of(programs: Mapping[str, int]) -> dict[str, float]:
+    """The same of processes by name."""
     if not Path("/proc/self/stat").exists():
         return {}
     parents: dict[int, list[int]] = {}
@@ -24,8 +31,7 @@ def used(running: RunningSystem) -> dict[str, float]:
     def family(pid: int) -> float:
         return seconds.get(pid, 0.0) + sum(family(child) for child in parents.get(pid, ()))
 
-    programs = running.state()["programs"]
-    return {name: family(program["pid"]) for name, program in programs.items() if program["pid"]}
+    return {name: family(pid) for name, pid in programs.items()}
 
 
 def each(before: dict[str, float], after: dict[str, float], count: int) -> dict[str, float]:
