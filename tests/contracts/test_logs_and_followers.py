@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis import log
+from services.chassis.chores import paged
 from services.chassis.database import close_database, open_database
 from services.chassis.follow import Entry, Subscription
 from services.chassis.generations import FollowingService
@@ -23,6 +24,7 @@ from services.chassis.wakeups import Wakeups
 SOURCE_MIGRATION = """
 from alembic import op
 from services.chassis import log
+from services.chassis.chores import paged
 revision = "0001"
 down_revision = None
 def upgrade():
@@ -95,7 +97,7 @@ class House:
             after = await log.append(connection, partition, numbers(*values))
         self.source.committed(self.source.log_id, partition, after, numbers(*values))
 
-    def sums(self, name: str, decider: Sums, follows: str) -> FollowingService:
+    def sums(self, name: str, decider: Sums, follows: str, **more: Sequence) -> FollowingService:
         subscription = Subscription(
             log=follows, channel=self.channel, method=f"/{follows}/Follow", message_type=Int64Value, apply=decider.apply
         )
@@ -106,6 +108,7 @@ class House:
             migrations=directory if directory.exists() else scripts(directory, SUMS_MIGRATION),
             subscriptions=[subscription],
             wakeups=self.wakeups,
+            **more,
         )
 
     @asynccontextmanager
@@ -251,6 +254,80 @@ async def test_a_rebuild_swaps_in_the_same_state_and_who_follows_it_starts_over(
         await until(followed)
         assert (await totals(first))[1] == (sum(range(60)), 60)
         assert await second.start_rebuild() >= 2
+
+
+class Settling:
+    """Work that nobody's entry asks for: takes each total to the hundreds, ten at a time, while it is allowed to."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.allowed = asyncio.Event()
+
+    async def waiting(self, connection: AsyncConnection) -> list[int]:
+        rows = await connection.execute(text("SELECT partition_id FROM total WHERE total < 100"))
+        return [row.partition_id for row in rows]
+
+    async def page(self, connection: AsyncConnection, partition: int) -> list[bytes]:
+        await self.allowed.wait()
+        bound = {"partition": partition}
+        await connection.execute(text("UPDATE total SET total = total + 10 WHERE partition_id = :partition"), bound)
+        if self.failures:
+            self.failures -= 1
+            raise ValueError("shopper@example.com")
+        return numbers(10)
+
+
+async def test_work_in_the_background_is_done_in_pages_and_published(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    settling = Settling()
+    settling.failures = 1
+    settling.allowed.set()
+    service = house.sums("sums", Sums(), "source", chores=[paged("settling", settling.waiting, settling.page)])
+    async with house.running(service):
+        await house.append(1, 30)
+        await house.append(2, 85, 2)
+        await until(lambda: _is(totals(service), {1: (100, 1), 2: (107, 2)}))
+        async with service.serving().connect() as connection:
+            heads = await connection.execute(text("SELECT partition_id, position FROM log_head WHERE position > 0"))
+            assert sorted(map(tuple, heads)) == [(1, 1 + 7), (2, 2 + 2)]
+        await house.append(1, 5)
+        await until(lambda: _is(totals(service), {1: (105, 2), 2: (107, 2)}))
+    assert [one.getMessage().split(" at ")[0] for one in caplog.records if one.levelname == "ERROR"] == [
+        "settling failed: ValueError"
+    ]
+    assert "shopper" not in caplog.text
+
+
+async def test_a_generation_is_not_served_before_its_work_is_done(house: House) -> None:
+    settling = Settling()
+    settling.allowed.set()
+    service = house.sums(
+        "sums",
+        Sums(),
+        "source",
+        chores=[paged("settling", settling.waiting, settling.page)],
+        unfinished=[settling.waiting],
+    )
+    async with house.running(service):
+        await house.append(1, 95)
+        await until(lambda: _is(totals(service), {1: (105, 1)}))
+        settling.allowed.clear()
+        generation = await service.start_rebuild()
+
+        async def caught_up() -> bool:
+            return all(("source", 1) in applied for _, applied in await service.checkpoints())
+
+        await until(caught_up)
+        await asyncio.sleep(1.5)
+        assert not service.is_serving(generation)
+        settling.allowed.set()
+        await until(lambda: _true(service.is_serving(generation)))
+        assert await totals(service) == {1: (105, 1)}
+
+
+async def _is(awaited: Awaitable[object], expected: object) -> bool:
+    return await awaited == expected
 
 
 def following(generation: int) -> list[asyncio.Task]:
