@@ -461,6 +461,23 @@ async def test_asked_again_before_it_began_it_reaches_further(house: House) -> N
     assert (await house.events())[-1].identifiers.email == (await house.events())[2].identifiers.email
 
 
+async def test_what_is_asked_for_together_is_erased_together(house: House) -> None:
+    await house.append(*HER_STORY, *HIS_STORY)
+    first = await house.ask(Identifier(Kind.EMAIL, JANES_HASH))
+    eraser = house.eraser()
+    eraser._gather = timedelta(minutes=2)
+    assert not await eraser.erase()
+    assert (await house.request(first)).state is State.PENDING
+    second = await house.ask(Identifier(Kind.CUSTOMER, "7001234567891"))
+    async with house.engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE privacy_request SET create_time = create_time - interval '61 s' WHERE request_id = :id"),
+            {"id": first},
+        )
+    assert await eraser.erase(), "one has waited for long enough"
+    assert {(await house.request(one)).state for one in (first, second)} == {State.DONE}
+
+
 async def test_orders_name_whom_they_are_of(house: House) -> None:
     await house.append(*HER_STORY[:4], *HIS_STORY[:2])
     await house.append(HER_STORY[4], HIS_STORY[2], source="shop")

@@ -30,7 +30,8 @@ from services.ingest.wire.rewriting import Rewritten, rewritten, settings_in
 _LOOK_SECONDS = 5.0
 _AGAIN_SECONDS = 0.5
 _GATHER = timedelta(seconds=2)
-"""How long requests wait for others to share the rewriting."""
+"""How long a request waits for others to share the rewriting; each that comes lets all wait as long again."""
+_LONGEST_GATHER = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +95,8 @@ class Eraser:
 
     async def erase(self) -> bool:
         """Takes what is under way, or what is asked for, as far as it goes now; answers whether it is done."""
-        await runs.begin(self._engine, self._vault, before=datetime.now(UTC) - self._gather)
+        now = datetime.now(UTC)
+        await runs.begin(self._engine, self._vault, quiet_since=now - self._gather, waiting_since=now - _LONGEST_GATHER)
         erasures = await runs.read_erasures(self._engine, self._vault)
         if any(one.step is Step.PLANNING for one in erasures) and not await self._may_begin(erasures):
             return False

@@ -28,7 +28,9 @@ _IS_WAITING = text("SELECT EXISTS (SELECT FROM privacy_request WHERE state < 3 A
 # One after the other: who begins while another is under way would find values that are half replaced.
 _BEGIN = text(
     """UPDATE privacy_request SET state = 2
-       WHERE state = 1 AND kind > 1 AND create_time <= :before AND NOT EXISTS (SELECT FROM erasure)
+       WHERE state = 1 AND kind > 1 AND NOT EXISTS (SELECT FROM erasure)
+         AND (SELECT max(create_time) <= :quiet_since OR min(create_time) <= :waiting_since
+              FROM privacy_request WHERE state = 1 AND kind > 1)
        RETURNING tenant_id, position"""
 )
 
@@ -131,11 +133,14 @@ async def is_waiting(engine: AsyncEngine) -> bool:
         return bool((await connection.execute(_IS_WAITING)).scalar_one())
 
 
-async def begin(engine: AsyncEngine, vault: Vault, *, before: datetime) -> None:
-    """Begins with all erasures asked for until then, unless an erasing is under way already."""
+async def begin(engine: AsyncEngine, vault: Vault, *, quiet_since: datetime, waiting_since: datetime) -> None:
+    """Begins with all erasures that are asked for, unless an erasing is under way already.
+
+    Only when none was asked for since a time, or one has been waiting since another.
+    """
     async with engine.begin() as connection:
         through: dict[str, int] = {}
-        for row in await connection.execute(_BEGIN, {"before": before}):
+        for row in await connection.execute(_BEGIN, {"quiet_since": quiet_since, "waiting_since": waiting_since}):
             through[row.tenant_id] = max(row.position, through.get(row.tenant_id, 0))
         if through:
             await connection.execute(
