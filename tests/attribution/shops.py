@@ -181,8 +181,11 @@ def models() -> event_pb2.LoggedEvent:
 
 
 @st.composite
-def shops(draw: st.DrawFn, *, most: int = 14) -> Events:
-    """All events of a shop, each once, with half of `most` to `most` beside those of orders."""
+def shops(draw: st.DrawFn, *, most: int = 14, own_models: bool = True) -> Events:
+    """All events of a shop, each once, with half of `most` to `most` beside those of orders.
+
+    With `own_models` it may have set some, and otherwise has the default ones.
+    """
     beside = st.one_of(touches(), touches(), touches(), visits(), conversation_steps(), clicks(), judgements())
     events = draw(st.lists(beside, min_size=most // 2, max_size=most))
     if draw(st.booleans()):
@@ -196,7 +199,7 @@ def shops(draw: st.DrawFn, *, most: int = 14) -> Events:
             event.event_id = f"{number}/{event.event_id}"
             event.order.order_id = str(number)
             told.append(logged(event, source=source))
-    if draw(st.booleans()):
+    if own_models and draw(st.booleans()):
         told.append(models())
     return tuple(told)
 

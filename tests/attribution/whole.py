@@ -20,7 +20,6 @@ from services.reporting.domain.contributions import add, contributions
 from tests.attribution import oracle
 from tests.attribution.telling import named
 
-TENANT = "acme"
 ZONE = ZoneInfo("Europe/Madrid")
 
 
@@ -35,11 +34,12 @@ class Whole(NamedTuple):
 
 
 def whole(events: Sequence[event_pb2.LoggedEvent]) -> Whole:
-    """All that follows from one tenant's events."""
+    """All that follows from one tenant's events, at least one."""
+    tenant_id = events[0].tenant_id
     persons, nobody = who_is_who(events)
-    change = people_change(persons, nobody)
+    change = people_change(tenant_id, persons, nobody)
     decided = oracle.decisions(events, [change])
-    entries = oracle.entries(events, [change], TENANT)
+    entries = oracle.entries(events, [change], tenant_id)
     return Whole(persons, nobody, decided, entries, cells_of(entries.values()))
 
 
@@ -48,7 +48,7 @@ def who_is_who(
 ) -> tuple[dict[Identifier, Node], frozenset[Identifier]]:
     """The person of each identifier, and those that name nobody."""
     log = [Entry(position, event) for position, event in enumerate(events, start=1)]
-    facts = identity_wire.facts_by_tenant(log).get(TENANT)
+    facts = identity_wire.facts_by_tenant(log).get(events[0].tenant_id)
     if facts is None:
         return {}, frozenset()
     unlinked = unlinked_pairs(facts.decisions)
@@ -61,10 +61,12 @@ def who_is_who(
     return {identifier(node): person for node, person in persons.items()}, frozenset(map(identifier, nobody))
 
 
-def people_change(persons: dict[Identifier, Node], nobody: Iterable[Identifier]) -> people_pb2.PeopleChange:
+def people_change(
+    tenant_id: str, persons: dict[Identifier, Node], nobody: Iterable[Identifier]
+) -> people_pb2.PeopleChange:
     """The same as the people log tells it."""
     return people_pb2.PeopleChange(
-        tenant_id=TENANT,
+        tenant_id=tenant_id,
         memberships=[
             people_pb2.Membership(identifier=named(one.kind.name, one.value), person_id=person)
             for one, person in sorted(persons.items())
