@@ -21,9 +21,18 @@ from deploy.local.programs import Account, Program
 HOST = "127.0.0.1"
 DATABASE = "touchstone"
 
+_MEGABYTE = 1 << 20
+
+
+def _buffers() -> str:
+    """A quarter of the memory, up to what the indexes of ten million identifiers need; taken as it is used."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{min(max(memory // 4 // _MEGABYTE, 128), 1024)}MB"
+
+
 # For many short transactions on one machine. A commit is answered when it is on disk (synchronous_commit stays on).
 POSTGRES_SETTINGS: Mapping[str, str] = {
-    "shared_buffers": "256MB",
+    "shared_buffers": _buffers(),
     "max_connections": "120",
     "wal_buffers": "16MB",
     "max_wal_size": "4GB",
