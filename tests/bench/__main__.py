@@ -9,6 +9,7 @@ from tests.bench.erasing import erasing
 from tests.bench.figures import PAPER, Figure, show, write
 from tests.bench.log_to_credits import log_to_credits
 from tests.bench.pipeline import pipeline_sustained, webhook_to_figure_p99
+from tests.bench.simulate import simulate
 from tests.bench.webhook_accept import webhook_accept
 from tests.mesh.running import RunningSystem, running
 
@@ -18,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[RunningSystem], Figure]] = {
     "webhook_accept": webhook_accept,
     "erasing": erasing,
     "log_to_credits": log_to_credits,
+    "simulate": simulate,
 }
 
 
