@@ -1,9 +1,9 @@
 """Touches, and all else that credit may depend on, found by the identifiers of their own events."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import LargeBinary, TextClause, bindparam, text
+from sqlalchemy import LargeBinary, Row, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import joined, numbers, texts
@@ -92,30 +92,31 @@ _BY_PERSON = """
           AND hashtextextended(value, kind) = hashtextextended(known.value, known.kind)
           AND occur_micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found"""
 
-_NAMED_BY_IDENTIFIER = """
-    SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
-    FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
-                CAST(:values AS text[]), CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]))
-         AS asked (number, tenant_id, kind, value, from_micros, through_micros)
-    CROSS JOIN LATERAL (
-        SELECT conversation_id FROM conversation_identifier
-        WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
-          AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind) OFFSET 0) AS named
-    WHERE asked.number = ANY(CAST(:conversational AS int[]))"""
+_HAVE_CONVERSATIONS = """EXISTS (SELECT FROM conversation_identifier AS any_one
+                                      WHERE any_one.tenant_id = ANY(CAST(:tenants AS text[])))"""
+"""Asked once in a statement: most shops without a chat need no more than this."""
 
-_NAMED_BY_PERSON = """
-    SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
-    FROM unnest(CAST(:person_numbers AS int[]), CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
-                CAST(:person_from_micros AS bigint[]), CAST(:person_through_micros AS bigint[]))
-         AS asked (number, tenant_id, person_id, from_micros, through_micros)
-    CROSS JOIN LATERAL (
-        SELECT kind, value FROM person_identifier
-        WHERE tenant_id = asked.tenant_id AND person_id = asked.person_id AND NOT hub OFFSET 0) AS known
-    CROSS JOIN LATERAL (
-        SELECT conversation_id FROM conversation_identifier
-        WHERE tenant_id = asked.tenant_id AND kind = known.kind AND value = known.value
-          AND hashtextextended(value, kind) = hashtextextended(known.value, known.kind) OFFSET 0) AS named
-    WHERE asked.number = ANY(CAST(:conversational AS int[]))"""
+_NAMED = text(
+    f"""SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
+       FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
+                   CAST(:values AS text[]), CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]))
+            AS asked (number, tenant_id, kind, value, from_micros, through_micros)
+       JOIN conversation_identifier AS named
+         ON named.tenant_id = asked.tenant_id AND named.kind = asked.kind AND named.value = asked.value
+        AND hashtextextended(named.value, named.kind) = hashtextextended(asked.value, asked.kind)
+       WHERE {_HAVE_CONVERSATIONS}
+       UNION
+       SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
+       FROM unnest(CAST(:person_numbers AS int[]), CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
+                   CAST(:person_from_micros AS bigint[]), CAST(:person_through_micros AS bigint[]))
+            AS asked (number, tenant_id, person_id, from_micros, through_micros)
+       JOIN person_identifier AS known
+         ON known.tenant_id = asked.tenant_id AND known.person_id = asked.person_id AND NOT known.hub
+       JOIN conversation_identifier AS named
+         ON named.tenant_id = known.tenant_id AND named.kind = known.kind AND named.value = known.value
+        AND hashtextextended(named.value, named.kind) = hashtextextended(known.value, known.kind)
+       WHERE {_HAVE_CONVERSATIONS}"""
+)
 
 
 def _events_of(conversation: str) -> str:
@@ -126,31 +127,26 @@ def _events_of(conversation: str) -> str:
               = hashtextextended({conversation}.conversation_id, {Kind.CONVERSATION:d}::smallint)"""
 
 
-_OF_CONVERSATIONS = f"""
-    SELECT named.number, named.tenant_id, event.source, event.event_id
-    FROM (SELECT DISTINCT asked.number, asked.tenant_id, asked.conversation_id
-          FROM ({_NAMED_BY_IDENTIFIER} UNION ALL {_NAMED_BY_PERSON}) AS asked
-          WHERE EXISTS (SELECT FROM touch_identifier AS event
-                        WHERE {_events_of("asked")} AND event.occur_micros >= asked.from_micros)
-            AND EXISTS (SELECT FROM touch_identifier AS event
-                        WHERE {_events_of("asked")} AND event.occur_micros <= asked.through_micros)) AS named
-    CROSS JOIN LATERAL (
-        SELECT source, event_id FROM touch_identifier AS event WHERE {_events_of("named")} OFFSET 0) AS event"""
+_OF_CONVERSATIONS = text(
+    f"""SELECT chosen.number, touch.source, touch.event_id, touch.event
+        FROM (SELECT DISTINCT asked.number, asked.tenant_id, asked.conversation_id
+              FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:from_micros AS bigint[]),
+                          CAST(:through_micros AS bigint[]), CAST(:conversation_ids AS text[]))
+                   AS asked (number, tenant_id, from_micros, through_micros, conversation_id)
+              WHERE EXISTS (SELECT FROM touch_identifier AS event
+                            WHERE {_events_of("asked")} AND event.occur_micros >= asked.from_micros)
+                AND EXISTS (SELECT FROM touch_identifier AS event
+                            WHERE {_events_of("asked")} AND event.occur_micros <= asked.through_micros)) AS chosen
+        JOIN touch_identifier AS event ON {_events_of("chosen")}
+        JOIN touch ON touch.tenant_id = event.tenant_id AND touch.source = event.source
+                  AND touch.event_id = event.event_id"""
+)
 
-
-def _found_by(*searches: str) -> TextClause:
-    return text(
-        f"""SELECT match.number, match.source, found.event
-            FROM ({" UNION ".join(searches)}) AS match
-            CROSS JOIN LATERAL (
-                SELECT event FROM touch
-                WHERE tenant_id = match.tenant_id AND source = match.source AND event_id = match.event_id
-                OFFSET 0) AS found"""
-    )
-
-
-_FIND = _found_by(_BY_IDENTIFIER, _BY_PERSON)
-_FIND_WITH_CONVERSATIONS = _found_by(_BY_IDENTIFIER, _BY_PERSON, _OF_CONVERSATIONS)
+_FIND = text(
+    f"""SELECT match.number, touch.source, touch.event_id, touch.event
+        FROM ({_BY_IDENTIFIER} UNION {_BY_PERSON}) AS match
+        JOIN touch USING (tenant_id, source, event_id)"""
+)
 
 _INSERT_CONVERSATIONS = text(
     """INSERT INTO conversation_identifier (tenant_id, conversation_id, kind, value)
@@ -259,23 +255,44 @@ async def find_touches(connection: AsyncConnection, searches: Iterable[Search]) 
             direct.append((search, search.identifier))
     if not direct and not personal:
         return []
+    bound = {
+        "numbers": numbers(search.number for search, _ in direct),
+        "tenant_ids": texts(search.tenant_id for search, _ in direct),
+        "kinds": numbers(identifier.kind for _, identifier in direct),
+        "values": texts(identifier.value for _, identifier in direct),
+        "from_micros": numbers(search.from_micros for search, _ in direct),
+        "through_micros": numbers(search.through_micros for search, _ in direct),
+        "person_numbers": numbers(search.number for search in personal),
+        "person_tenant_ids": texts(search.tenant_id for search in personal),
+        "person_ids": numbers(search.person_id for search in personal),
+        "person_from_micros": numbers(search.from_micros for search in personal),
+        "person_through_micros": numbers(search.through_micros for search in personal),
+    }
+    found = {(row.number, row.source, row.event_id): row.event for row in await connection.execute(_FIND, bound)}
     conversational = {search.number for search, _ in direct if search.conversations}
     conversational.update(search.number for search in personal if search.conversations)
+    if conversational:
+        tenants = {search.tenant_id for search, _ in direct} | {search.tenant_id for search in personal}
+        rows = await connection.execute(_NAMED, {**bound, "tenants": texts(tenants)})
+        named = [row for row in rows if row.number in conversational]
+        found.update(await _of_conversations(connection, named))
+    return [FoundTouch(number, source, event) for (number, source, _), event in found.items()]
+
+
+async def _of_conversations(
+    connection: AsyncConnection, named: Sequence[Row[Any]]
+) -> dict[tuple[int, str, str], bytes]:
+    """All events of conversations, by number, source and event id: of those that reach into the bounds."""
+    if not named:
+        return {}
     rows = await connection.execute(
-        _FIND_WITH_CONVERSATIONS if conversational else _FIND,
+        _OF_CONVERSATIONS,
         {
-            **({"conversational": numbers(conversational)} if conversational else {}),
-            "numbers": numbers(search.number for search, _ in direct),
-            "tenant_ids": texts(search.tenant_id for search, _ in direct),
-            "kinds": numbers(identifier.kind for _, identifier in direct),
-            "values": texts(identifier.value for _, identifier in direct),
-            "from_micros": numbers(search.from_micros for search, _ in direct),
-            "through_micros": numbers(search.through_micros for search, _ in direct),
-            "person_numbers": numbers(search.number for search in personal),
-            "person_tenant_ids": texts(search.tenant_id for search in personal),
-            "person_ids": numbers(search.person_id for search in personal),
-            "person_from_micros": numbers(search.from_micros for search in personal),
-            "person_through_micros": numbers(search.through_micros for search in personal),
+            "numbers": numbers(row.number for row in named),
+            "tenant_ids": texts(row.tenant_id for row in named),
+            "from_micros": numbers(row.from_micros for row in named),
+            "through_micros": numbers(row.through_micros for row in named),
+            "conversation_ids": texts(row.conversation_id for row in named),
         },
     )
-    return [FoundTouch(number, source, event) for number, source, event in rows]
+    return {(row.number, row.source, row.event_id): row.event for row in rows}
