@@ -211,6 +211,13 @@ async def test_a_hub_of_very_many_orders_is_reopened_in_pages(keeper: Keeper, te
     told += [logged(order(f"{n:05}", {"visitor_id": "kiosk", "email": f"guest-{n}"}), tenant) for n in range(kiosk)]
     for start in range(0, len(told), 700):
         await keeper.tell(*told[start : start + 700])
+    # Nor is a touch that very many orders could be credited to a single transaction.
+    earlier = logged(interaction("earlier", before_noon(hours=2), {"visitor_id": "kiosk"}), tenant)
+    assert await keeper.tell(earlier) == []
+    assert {one.cause.kind for one in await keeper.settle()} == {credit_pb2.Cause.Kind.TOUCH}
+    told.append(earlier)
+    assert await keeper.stored(tenant) == entries(told, [], tenant)
+
     hub = people(tenant, hubs={("VISITOR", "kiosk"): True})
     assert kiosk > reopening.MOST_AT_ONCE
     assert await keeper.tell_people(hub) == []

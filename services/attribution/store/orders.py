@@ -1,7 +1,7 @@
 """Orders: what was told of each, its credits as last published, and how orders are found by identifiers."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +16,10 @@ class OrderKey(NamedTuple):
     tenant_id: str
     order_id: str
     source: str
+
+
+_NOTHING: Final[tuple[bytes | None, bool]] = (None, False)
+"""What an order says of an edition in which it was not decided."""
 
 
 class StoredOrder(NamedTuple):
@@ -37,12 +41,11 @@ class StoredOrder(NamedTuple):
         """The order with what it says of these two editions, and of no other."""
         if (self.edition, self.next_edition) == (in_force, coming):
             return self
-        known = {self.edition: (self.credits, self.open_to_people)}
-        if self.next_edition is not None:
-            known[self.next_edition] = (self.next_credits, self.next_open)
-        now, then = known.get(in_force, (None, False)), known.get(coming or 0, (None, False))
-        if coming is None:
-            then = (None, False)
+        known: dict[int | None, tuple[bytes | None, bool]] = {
+            self.edition: (self.credits, self.open_to_people),
+            self.next_edition: (self.next_credits, self.next_open),
+        }
+        now, then = known.get(in_force, _NOTHING), known.get(coming, _NOTHING)
         return StoredOrder(self.key, self.told, *now, in_force, *then, coming)
 
 
