@@ -45,8 +45,7 @@ def test_models_give_what_a_marketer_expects(journey: model_journeys.Journey) ->
     attribution = next(one for one in attributions if one.model == journey.name)
 
     earned = [
-        (one.touch.event_id, one.line_id, one.gross_micros / CENT, one.net_micros / CENT)
-        for one in attribution.credits
+        (one.touch.event_id, one.line_id, one.gross_micros / CENT, one.net_micros / CENT) for one in attribution.credits
     ]
     assert earned == list(journey.earned)
     assert {one.touch.event_id: one.verdict.name for one in attribution.considered} == journey.verdicts
