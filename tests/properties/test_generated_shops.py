@@ -29,7 +29,7 @@ def retold(draw: st.DrawFn, events: Events) -> Events:
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_any_sequence_of_the_same_events_ends_in_the_same_and_adds_up(data: st.DataObject) -> None:
     events = data.draw(shops())
     first, again = whole(events), whole(data.draw(retold(events)))
@@ -80,7 +80,7 @@ def assert_refunds_explain_what_is_left(told: Whole) -> None:
 
 
 @given(st.data())
-@settings(max_examples=120)
+@settings(max_examples=80)
 def test_an_erasure_keeps_its_place_and_changes_no_figure(data: st.DataObject) -> None:
     """What came before is erased, whatever its sequence was; what comes after names somebody new."""
     events = data.draw(shops())
