@@ -1,13 +1,14 @@
 """Touches, orders and people as rows of whole numbers: what is kept in columns beside the entries themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
 from typing import Final, NamedTuple
 
 from services.attribution.domain.amounts import order_amount
 from services.attribution.domain.models import Basis
-from services.attribution.domain.orders import Told, known_order
+from services.attribution.domain.orders import Told
 from services.attribution.domain.snapshot import Snapshot
 from services.attribution.domain.touches import Touch
 from services.kernel.identifiers import Identifier, Kind
@@ -25,6 +26,10 @@ TOUCH_KINDS: Final = (
     Kind.CLICK,
 )
 ORDER_KINDS: Final = (Kind.SESSION, Kind.VISITOR, Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER, Kind.CLICK)
+
+_TOUCH_PLACES: Final = {kind: place for place, kind in enumerate(TOUCH_KINDS)}
+_ORDER_PLACES: Final = {kind: place for place, kind in enumerate(ORDER_KINDS)}
+_SPACES: Final = {kind: str(int(kind)).encode() for kind in Kind}
 
 BASES: Final = (Basis.TOTAL, Basis.WITHOUT_TAX, Basis.WITHOUT_SHIPPING, Basis.WITHOUT_TAX_AND_SHIPPING)
 """What of an order's amount is kept, gross and net of each."""
@@ -57,21 +62,23 @@ class Row(NamedTuple):
     names: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=4096)
 def number(space: str, value: str) -> int:
     """A value as 64 bits, by which equal values of a space are found; `ABSENT` for an empty one.
 
     Two values of a tenant share a number by chance once in 2^64 pairs. Only what is tried, never what is stored,
-    depends on it.
+    depends on it. Kept, since few words are said again and again.
     """
-    if not value:
-        return ABSENT
-    digest = blake2b(value.encode(), digest_size=8, person=space.encode()).digest()
-    return int.from_bytes(digest, "little", signed=True) or 1
+    return _number(space.encode(), value) if value else ABSENT
 
 
 def identifier_number(identifier: Identifier) -> int:
     """An identifier's number: values compare only within their kind."""
-    return number(str(int(identifier.kind)), identifier.value)
+    return _number(_SPACES[identifier.kind], identifier.value)
+
+
+def _number(space: bytes, value: str) -> int:
+    return int.from_bytes(blake2b(value.encode(), digest_size=8, person=space).digest(), "little", signed=True) or 1
 
 
 def touch_marks(touch: Touch) -> int:
@@ -86,7 +93,7 @@ def touch_row(touch: Touch) -> Row:
         touch.occur_time,
         (
             touch_marks(touch),
-            *_of_kinds(touch.identifiers, TOUCH_KINDS),
+            *_of_kinds(touch.identifiers, _TOUCH_PLACES),
             number("touchpoint", touch.touchpoint),
             number("bot", touch.bot_name),
             number("agent", touch.agent_id),
@@ -99,29 +106,35 @@ def touch_row(touch: Touch) -> Row:
 
 def order_row(told: Sequence[Told], sale: Snapshot) -> Row | None:
     """An order as `store.blocks.ORDERS` keeps it; None while only notices were told."""
-    known = known_order(told)
-    if known is None:
+    state = next((one.state for one in told if one.state is not None), None)
+    if state is None:
         return None
-    state = known.state
+    standing = sale.standing
     marks = (
-        state.platform
+        standing.platform
         | (TEST_BIT if state.test else 0)
-        | (DELETED_BIT if known.deleted else 0)
-        | (TRASHED_BIT if known.trashed else 0)
-        | (CANCELLED_BIT if state.cancelled else 0)
+        | (DELETED_BIT if standing.deleted else 0)
+        | (TRASHED_BIT if standing.trashed else 0)
+        | (CANCELLED_BIT if standing.cancelled else 0)
     )
     return Row(
         sale.order_time,
         (
-            number("order", f"{sale.source}\0{sale.order_id}"),
+            _number(b"order", f"{sale.source}\0{sale.order_id}"),
             marks,
-            number("status", state.status),
+            number("status", sale.status),
             currency_number(sale.currency_code),
-            *chain.from_iterable(order_amount(sale, basis) for basis in BASES),
-            *_of_kinds(sale.identifiers, ORDER_KINDS),
+            *_amounts(sale),
+            *_of_kinds(sale.identifiers, _ORDER_PLACES),
         ),
         (sale.source, sale.order_id),
     )
+
+
+def _amounts(sale: Snapshot) -> Iterable[int]:
+    if sale.tax_micros or sale.shipping_micros or sale.net_micros != sale.gross_micros:
+        return chain.from_iterable(order_amount(sale, basis) for basis in BASES)
+    return (sale.gross_micros,) * (2 * len(BASES))
 
 
 def identifier_row(identifier: Identifier, person_id: int | None, *, hub: bool) -> Row:
@@ -130,6 +143,7 @@ def identifier_row(identifier: Identifier, person_id: int | None, *, hub: bool) 
     return Row(0, (identifier_number(identifier), int(identifier.kind), marks, person_id or 1))
 
 
+@lru_cache(maxsize=256)
 def currency_number(code: str) -> int:
     """A currency's code as a number that `currency_code` reads again."""
     return int.from_bytes(code.encode()[:7], "big")
@@ -140,6 +154,10 @@ def currency_code(packed: int) -> str:
     return packed.to_bytes(7, "big").lstrip(b"\0").decode(errors="replace")
 
 
-def _of_kinds(identifiers: Sequence[Identifier], kinds: Sequence[Kind]) -> list[int]:
-    named = {identifier.kind: identifier_number(identifier) for identifier in identifiers}
-    return [named.get(kind, ABSENT) for kind in kinds]
+def _of_kinds(identifiers: Sequence[Identifier], places: Mapping[Kind, int]) -> list[int]:
+    numbers = [ABSENT] * len(places)
+    for kind, value in identifiers:
+        place = places.get(kind)
+        if place is not None:
+            numbers[place] = _number(_SPACES[kind], value)
+    return numbers
