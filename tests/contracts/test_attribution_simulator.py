@@ -267,8 +267,8 @@ async def test_weights_are_learned(keeper: Keeper, learning: str) -> None:
         ({"model": tried(), "learning": "MARKOV"}, "learning"),
         ({"model": model_pb2.Model()}, "model.window"),
         ({"model": tried(rule="TIME_DECAY")}, "model.halfLife"),
-        ({"model": tried(weights=[{"channel": "CHAT", "weight": -1}])}, "model.weights"),
-        ({"model": tried(weights=[{"channel": "CHAT", "weight": float("nan")}])}, "model"),
+        ({"model": tried(weights=[{"channel": "CHAT", "weight": -1}])}, "model.weights[0].weight"),
+        ({"model": tried(weights=[{"channel": "CHAT", "weight": float("nan")}])}, "model.weights[0].weight"),
     ],
 )
 async def test_what_cannot_be_tried_is_named(keeper: Keeper, asked: dict, field: str) -> None:

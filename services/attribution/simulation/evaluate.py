@@ -147,7 +147,7 @@ def evaluate(cases: Cases, model: Model, counted: Flags, *, count_crawlers: bool
         case Rule.DATA_DRIVEN:
             chosen = chosen[_weighed(cases, model, chosen, grouped)]
         case Rule.TIME_DECAY if model.half_life > 0:
-            chosen = chosen[_since_last(cases, chosen, grouped) < _weightless(model)]
+            chosen = chosen[_since_last(cases, chosen, grouped) < _weightless(model, cases.reach)]
     order = pairs.order[chosen].astype(np.int64)
     return Outcome(
         tier=tier,
@@ -193,9 +193,9 @@ def _since_last(cases: Cases, chosen: Numbers, grouped: splits.Groups) -> Number
     return age - np.minimum.reduceat(age, grouped.start)[grouped.of_row] if len(age) else age
 
 
-def _weightless(model: Model) -> int:
-    """How long before the last a touch has decayed to nothing; one more than the window where none in it has."""
-    light, heavy = model.window + 1, -1
+def _weightless(model: Model, reach: int) -> int:
+    """How long before the last a touch has decayed to nothing; one more than the reach where none in it has."""
+    light, heavy = reach + 1, -1
     while light - heavy > 1:
         middle = (light + heavy) // 2
         pair = [_touch(-age, Channel.CHAT, Action.MESSAGE, Answer.UNSPECIFIED) for age in (middle, 0)]
