@@ -54,7 +54,12 @@ def fact_of(credits_: credit_pb2.OrderCredits) -> OrderFact:
         ),
         tuple(
             [
-                Attribution(said.model, _TIERS[said.matched_by], tuple([_credit(credit) for credit in said.credits]))
+                Attribution(
+                    said.model,
+                    _TIERS[said.matched_by],
+                    tuple([_credit(credit) for credit in said.credits]),
+                    _REASONS[said.excluded_reason],
+                )
                 for said in credits_.attributions
             ]
         ),

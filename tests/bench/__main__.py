@@ -7,6 +7,7 @@ import click
 
 from tests.bench.erasing import erasing
 from tests.bench.figures import PAPER, Figure, show, write
+from tests.bench.identity_resolve import identity_resolve
 from tests.bench.log_to_credits import log_to_credits
 from tests.bench.pipeline import pipeline_sustained, webhook_to_figure_p99
 from tests.bench.simulate import simulate
@@ -18,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[RunningSystem], Figure]] = {
     "pipeline_sustained": pipeline_sustained,
     "webhook_accept": webhook_accept,
     "erasing": erasing,
+    "identity_resolve": identity_resolve,
     "log_to_credits": log_to_credits,
     "simulate": simulate,
 }

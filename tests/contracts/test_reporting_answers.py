@@ -82,7 +82,7 @@ def order(
     told.order.excluded_reason = excluded
     if sku:
         told.order.lines.add(sku=sku, quantity=1, gross_micros=gross * EUR, net_micros=told.order.net_micros)
-    said = told.attributions.add(model="conversations", model_version=1)
+    said = told.attributions.add(model="conversations", model_version=1, excluded_reason=excluded)
     if channel:
         said.matched_by = credit_pb2.MatchBasis.SESSION
         touch = credit_pb2.Touch(event_id="t", channel=channel, touchpoint="website")

@@ -39,9 +39,12 @@ Credits = credit_pb2.OrderCredits
 
 @st.composite
 def attributions(draw: st.DrawFn, order: credit_pb2.OrderSnapshot, model: str) -> credit_pb2.Attribution:
-    said = credit_pb2.Attribution(model=model, model_version=1)
+    said = credit_pb2.Attribution(model=model, model_version=1, excluded_reason=order.excluded_reason)
+    if model == "linear":
+        # It has statuses of its own.
+        said.excluded_reason = draw(st.sampled_from([order.excluded_reason] * 3 + [0, *REASONS]))
     most = 1 if model == "conversations" else 3
-    touches = 0 if order.excluded_reason else draw(st.integers(0, most))
+    touches = 0 if said.excluded_reason else draw(st.integers(0, most))
     gross = split(order.gross_micros, [1] * touches, order.currency_code) if touches else []
     net = split(order.net_micros, [1] * touches, order.currency_code) if touches else []
     for index in range(touches):
@@ -180,9 +183,9 @@ def in_period(log, tenant_id: str, first: date = date(2026, 10, 25), last: date 
 
 
 def placed(said: credit_pb2.OrderCredits, model: str) -> tuple[str, credit_pb2.Attribution | None]:
-    if said.order.excluded_reason:
-        return credit_pb2.Exclusion.Reason.Name(said.order.excluded_reason), None
     attribution = next(one for one in said.attributions if one.model == model)
+    if attribution.excluded_reason:
+        return credit_pb2.Exclusion.Reason.Name(attribution.excluded_reason), None
     return ("ATTRIBUTED", attribution) if attribution.credits else ("UNATTRIBUTED", None)
 
 

@@ -1,5 +1,6 @@
 """Reporting's decisions: the catalogue's errors, days and periods, pages, quotients, and what an order adds."""
 
+from collections import Counter
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -254,6 +255,24 @@ def test_what_a_model_leaves_of_an_order_is_unattributed_but_no_order_more():
 
     outcomes = {cell.outcome: amounts for cell, amounts in cells.items() if isinstance(cell, OutcomeCell)}
     assert outcomes == {Outcome.ATTRIBUTED: (1, 60, 50), Outcome.UNATTRIBUTED: (0, 40, 30)}
+
+
+def test_a_model_may_count_what_the_tenant_excludes_and_the_other_way_round():
+    def outcomes(model, excluded_reason, own_reason, credits_=()):
+        said = (Attribution(model, "SESSION" if credits_ else "", credits_, own_reason),)
+        cells = contributions(order(excluded_reason=excluded_reason, attributions=said), ZoneInfo("UTC"))
+        found = Counter()
+        for cell, measures in cells.items():
+            if isinstance(cell, OutcomeCell):
+                found[cell.outcome, cell.excluded_reason] += measures[1]
+        return {key: gross for key, gross in found.items() if gross}
+
+    whole = (Credit(CHAT, 100, 80),)
+    assert outcomes("own", "UNPAID", "", whole) == {(Outcome.ATTRIBUTED, ""): 100}
+    assert outcomes("own", "UNPAID", "") == {(Outcome.UNATTRIBUTED, ""): 100}
+    assert outcomes("own", "", "UNPAID") == {(Outcome.EXCLUDED, "UNPAID"): 100}
+    assert outcomes("own", "UNPAID", "FAILED") == {(Outcome.EXCLUDED, "FAILED"): 100}
+    assert outcomes("own", "UNPAID", "UNPAID") == {(Outcome.EXCLUDED, "UNPAID"): 100}
 
 
 def test_a_change_adds_the_difference_only():

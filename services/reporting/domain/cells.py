@@ -48,7 +48,8 @@ class ProductCell(NamedTuple):
 class OutcomeCell(NamedTuple):
     """Orders by what they came to. Measures: orders, gross_micros, net_micros.
 
-    An excluded order is so under every model: its cell names none. `excluded_reason` and `tier` are empty where they
+    An order that the tenant excludes is so under every model: its cell names none. A model that counts it all the same
+    has a cell with the opposite. `excluded_reason` and `tier` are empty where they
     don't apply.
     """
 

@@ -16,7 +16,8 @@ def contributions(fact: OrderFact, zone: ZoneInfo) -> dict[Cell, Measures]:
     """The cells that an order is part of, and what it adds to each; `zone` is the tenant's, which dates it.
 
     An order without a time is in none. What a model attributes may be a part of the amount only; the rest is
-    unattributed, but the order counts once, as attributed.
+    unattributed, but the order counts once, as attributed. What the tenant excludes is so under every model at once; a
+    model that counts it all the same takes it out of the excluded ones again.
     """
     if fact.order_seconds is None:
         return {}
@@ -25,14 +26,18 @@ def contributions(fact: OrderFact, zone: ZoneInfo) -> dict[Cell, Measures]:
     order = (1, fact.gross_micros, fact.net_micros)
     reason = fact.excluded_reason
     cells: dict[Cell, Measures] = {StoreCell(tenant_id, edition, day, currency, not reason): order}
+    products = _by_sku(fact.lines)
     if reason:
         cells[OutcomeCell(tenant_id, edition, "", day, currency, Outcome.EXCLUDED, reason, "")] = order
-        return cells
-    products = _by_sku(fact.lines)
-    for sku, measures in products.items():
-        cells[ProductCell(tenant_id, edition, "", day, currency, sku)] = measures
+    else:
+        for sku, measures in products.items():
+            cells[ProductCell(tenant_id, edition, "", day, currency, sku)] = measures
     for attribution in fact.attributions:
-        model = attribution.model
+        model, own_reason = attribution.model, attribution.excluded_reason
+        if own_reason != reason:
+            _exclude_otherwise(cells, fact, attribution, day)
+        if own_reason:
+            continue
         if not attribution.credits:
             cells[OutcomeCell(tenant_id, edition, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = order
             continue
@@ -42,9 +47,18 @@ def contributions(fact: OrderFact, zone: ZoneInfo) -> dict[Cell, Measures]:
     return cells
 
 
+def _exclude_otherwise(cells: dict[Cell, Measures], fact: OrderFact, attribution: Attribution, day: date) -> None:
+    """Where a model excludes the order for another reason than the tenant, or only one of the two does."""
+    key = (fact.tenant_id, fact.edition, attribution.model, day, fact.currency_code, Outcome.EXCLUDED)
+    if fact.excluded_reason:
+        cells[OutcomeCell(*key, fact.excluded_reason, "")] = (-1, -fact.gross_micros, -fact.net_micros)
+    if attribution.excluded_reason:
+        cells[OutcomeCell(*key, attribution.excluded_reason, "")] = (1, fact.gross_micros, fact.net_micros)
+
+
 def _add_credits(cells: dict[Cell, Measures], fact: OrderFact, attribution: Attribution, day: date) -> None:
     tenant_id, edition, currency = fact.tenant_id, fact.edition, fact.currency_code
-    model, tier, credits_ = attribution
+    model, tier, credits_, _ = attribution
     earned = _by_contact(credits_)
     contacts = tuple(sorted(earned))
     contact_set = name_of_set(contacts)

@@ -22,11 +22,16 @@ class Credit(NamedTuple):
 
 
 class Attribution(NamedTuple):
-    """What one model says of an order. Without credits it is not attributed, and `tier` is empty."""
+    """What one model says of an order. Without credits it is not attributed, and `tier` is empty.
+
+    `excluded_reason` is the order's own, but under a model with statuses of its own: that may count what the tenant
+    doesn't, and the other way round.
+    """
 
     model: str
     tier: str
     credits: tuple[Credit, ...]
+    excluded_reason: str = ""
 
 
 class Line(NamedTuple):
@@ -42,8 +47,9 @@ class Line(NamedTuple):
 class OrderFact(NamedTuple):
     """An order, of one tenant; `excluded_reason` is empty when it counts as sold.
 
-    `edition` is that of the credits: what is told of an order in one replaces nothing in another. `order_seconds` is when it was placed, in whole seconds of Unix time. None while only notices were told of it: such
-    an order belongs to no period.
+    `edition` is that of the credits: what is told of an order in one replaces nothing in another. `order_seconds` is
+    when it was placed, in whole seconds of Unix time. None while only notices were told of it: such an order belongs to
+    no period.
     """
 
     tenant_id: str

@@ -77,7 +77,7 @@ def _of_currency(sums: Sequence[PartSum], currency_code: str) -> Statement:
             sorted(
                 (part_sum.name, part_sum.amounts)
                 for part_sum in sums
-                if part_sum.part == part and part_sum.currency_code == currency_code
+                if part_sum.part == part and part_sum.currency_code == currency_code and part_sum.amounts != NOTHING
             )
         )
 
