@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 8080
 
 # Webhooks must be accepted first, and figures may lag: what follows the log makes room for what writes it.
-SERVICES: Mapping[str, int] = {"ingest": 0, "identity": 19, "attribution": 19, "reporting": 19}
+SERVICES: Mapping[str, int] = {"ingest": 0, "identity": 10, "attribution": 10, "reporting": 10}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
