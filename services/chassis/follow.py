@@ -19,6 +19,7 @@ from touchstone.mesh.v1 import log_pb2
 from services.chassis import log
 from services.chassis.database import is_transient
 from services.chassis.groups import in_groups, rest_after
+from services.chassis.niceness import seconds_without_processor
 from services.kernel.partitions import PARTITION_COUNT
 
 M = TypeVar("M", bound=Message)
@@ -223,12 +224,13 @@ class Follower:
                     self.heads[subscription.log, partition] = (batch.log_id, batch.head_position)
                     if batch.after_position != position:
                         raise _OvertakenError
-                    began = time.monotonic()
+                    began, waited = time.monotonic(), seconds_without_processor()
                     if batch.entries:
                         await self._apply(subscription, batch)
                         log_id, position = batch.log_id, batch.through_position
                     yield position
-                    await asyncio.sleep(rest_after(len(batch.entries), time.monotonic() - began))
+                    worked, waited = time.monotonic() - began, seconds_without_processor() - waited
+                    await asyncio.sleep(rest_after(len(batch.entries), worked, waited))
         finally:
             call.cancel()
 

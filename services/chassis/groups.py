@@ -14,17 +14,20 @@ _MOST_WAITING = 2
 
 _FEW_ENTRIES = 20
 _LONGEST_REST = 0.2
+_LONGEST_REST_OF_CROWDED = 1.0
+_CROWDED = 5.0
 
 
-def rest_after(entries: int, worked: float) -> float:
-    """Seconds to let entries gather after a group that took `worked` seconds; none after a full one.
+def rest_after(entries: int, worked: float, waited: float = 0.0) -> float:
+    """Seconds to rest after a group that took `worked` seconds, for `waited` of which no processor was free.
 
     An entry costs a third less among five hundred than among fifty. So where little comes the rest is as long as the
-    work, and where much comes it is longer, until groups are large; who is far behind finds them full.
+    work, and where much comes it is longer, until groups are large; who is far behind finds them full, and goes on at
+    once. Where processors are short the rest is several times the wait, whatever waits: what is accepted goes first,
+    and figures follow when there is room again.
     """
-    if entries >= MOST_ENTRIES:
-        return 0.0
-    return min(worked * max(1.0, entries / _FEW_ENTRIES), _LONGEST_REST)
+    gathering = 0.0 if entries >= MOST_ENTRIES else worked * max(1.0, entries / _FEW_ENTRIES)
+    return max(min(gathering, _LONGEST_REST), min(_CROWDED * waited, _LONGEST_REST_OF_CROWDED))
 
 
 async def in_groups(stream: AsyncIterable[log_pb2.LogBatch]) -> AsyncGenerator[log_pb2.LogBatch, None]:

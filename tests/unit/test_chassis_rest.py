@@ -1,10 +1,13 @@
 """Followers rest so that groups grow where much comes, and nothing waits longer where little does."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chassis.groups import MOST_ENTRIES, rest_after
+from services.chassis.niceness import seconds_without_processor
 
 some_entries = st.integers(0, MOST_ENTRIES - 1)
 some_seconds = st.floats(0, 10)
@@ -24,6 +27,24 @@ def test_more_entries_never_shorten_the_rest_and_none_is_long(one: int, other: i
 def test_a_full_group_is_followed_at_once() -> None:
     assert rest_after(MOST_ENTRIES, 1.0) == 0
     assert rest_after(MOST_ENTRIES + 1, 1.0) == 0
+
+
+@given(st.integers(0, 2 * MOST_ENTRIES), some_seconds, some_seconds)
+def test_who_waits_for_processors_leaves_them_to_others_for_longer(entries: int, worked: float, waited: float) -> None:
+    rest = rest_after(entries, worked, waited)
+    assert rest >= rest_after(entries, worked)
+    assert min(5 * waited, 1.0) <= rest <= max(1.0, rest_after(entries, worked))
+
+
+def test_a_full_group_is_not_followed_at_once_where_processors_are_short() -> None:
+    assert rest_after(MOST_ENTRIES, 1.0, 0.1) == 0.5
+
+
+def test_waiting_for_a_processor_is_read_from_what_the_kernel_tells(tmp_path: Path) -> None:
+    told = tmp_path / "schedstat"
+    told.write_text("5000000000 1500000000 420\n")
+    assert seconds_without_processor(told) == 1.5
+    assert seconds_without_processor(tmp_path / "absent") == 0
 
 
 def test_groups_grow_at_a_high_rate_until_the_rest_is_the_longest() -> None:
