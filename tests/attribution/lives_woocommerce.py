@@ -108,10 +108,6 @@ WOOCOMMERCE = (
            gross="90.00", lines={"1": (1, 0, "41.67", "41.67"), "2": (1, 0, "25.00", "25.00")}),
     of_woo("nothing to pay", woo("created", 0, "completed", total="0.00", total_tax="0.00", shipping_total="0.00",
                                  line_items=[row(1, "POT", "0.00", "0.00")]), gross="0.00"),
-    of_woo("less than nothing to pay: a credit outweighs the goods", woo(
-        "created", 0, "completed", total="-20.00", fee_lines=[{"id": 9, "total": "-120.00"}]), gross="-20.00"),
-    of_woo("less than nothing, refunded: there is nothing to give back", woo(
-        "created", 0, "refunded", total="-20.00", fee_lines=[{"id": 9, "total": "-120.00"}]), gross="-20.00"),
     of_woo("yen", woo(
         "updated", 60, currency="JPY", total="1000", total_tax="150", shipping_total="100", refunds=[given(1, "100")],
         line_items=[row(1, "POT", "500", "100"), row(2, "TEA", "250", "50")]),

@@ -179,6 +179,7 @@ def test_products():
         ({"id": [1]}, "INVALID_FIELD: id"),
         ({"total": None}, "MISSING_FIELD: total"),
         ({"total": "1e99"}, "INVALID_FIELD: total"),
+        ({"total": "-1.00"}, "INVALID_FIELD: total"),
         ({"total": "0.0000001"}, "INVALID_FIELD: total"),
         ({"total": 56.09}, "INVALID_FIELD: total"),
         ({"total_tax": "NaN"}, "INVALID_FIELD: total_tax"),

@@ -139,10 +139,13 @@ def micros(holder: dict[str, Any], key: str) -> int:
 
 
 def required_micros(holder: dict[str, Any], key: str) -> int:
-    """An amount that must be there, in millionths. It may be below zero: fees and credits can outweigh the goods."""
+    """An amount that must be there and is not below zero, in millionths."""
     if holder.get(key) in (None, ""):
         raise UnusableError("MISSING_FIELD", key)
-    return micros(holder, key)
+    value = micros(holder, key)
+    if value < 0:
+        raise UnusableError("INVALID_FIELD", key)
+    return value
 
 
 def within_bounds(value: int, field: str) -> int:
