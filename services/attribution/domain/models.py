@@ -179,6 +179,8 @@ DEFAULT_MODELS = (CONTACT, CONVERSATIONS, PERSONALIZATION, RECOMMENDATION_ASSIST
 """What holds for a tenant that has set no models, by name."""
 
 _EXACT = Context(prec=40)
+_MOST_HALF_LIVES = 200
+"""What is older has decayed to nothing: 2^-200 of the largest amount is far below any unit of money."""
 
 
 def longest_window(models: Iterable[Model]) -> int:
@@ -218,5 +220,7 @@ def _decayed(age: int, half_life: int) -> Fraction:
     """2^(-age/half-life). Decimal arithmetic, so that every machine finds the same; without a half-life, no decay."""
     if half_life <= 0:
         return Fraction(1)
+    if age > _MOST_HALF_LIVES * half_life:
+        return Fraction(0)
     exponent = _EXACT.divide(Decimal(-age), Decimal(half_life))
     return Fraction(_EXACT.power(Decimal(2), exponent))
