@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.attribution.simulation.splits import Weights, groups, split
@@ -46,6 +46,7 @@ def test_whole_weights(sums):
 
 
 @given(sums_of(FLOATS).filter(bool))
+@example([(68_719_470_000, "EUR", [0.1, 0.5, 999_999.9999999999, 1e6, 1e6])])
 def test_floating_weights(sums):
     totals, units, grouped = columns(sums)
     weights = np.array([weight for *_, weights in sums for weight in weights], np.float64)

@@ -106,19 +106,19 @@ def _floating(units: Numbers, grouped: Groups, weights: Weights) -> tuple[Number
     rest = np.where(even[grouped.of_row], 0.0, rest)
     left = units - np.add.reduceat(parts, grouped.start)
     rank = _rank(grouped, -rest)
-    gap, alike = _undecided(grouped, rest, rank, left, weight)
     # Remainders have what is left of the precision that the whole parts took.
-    doubtful |= (gap <= (units + 1) * _DOUBT) & ~alike & uneven
+    tolerance = ((units + 1) * _DOUBT).astype(np.float64)
+    doubtful |= _undecided(grouped, rest, rank - left[grouped.of_row], weight, tolerance) & uneven
     return parts + (rank < left[grouped.of_row]), doubtful | ((left < 0) | (left > grouped.size))
 
 
-def _undecided(grouped: Groups, rest: Floats, rank: Numbers, left: Numbers, weight: Floats) -> tuple[Floats, Flags]:
-    """How far apart the last row that is given a unit more and the first that isn't are, and whether they weigh alike.
+def _undecided(grouped: Groups, rest: Floats, place: Numbers, weight: Floats, tolerance: Floats) -> Flags:
+    """Groups in which it is doubtful who is given a unit more: rows around the last who is are as near as that.
 
-    Where none or all are given one, they are infinitely far apart.
+    `place` counts from the first row that isn't given one. Rows that weigh alike stand in their own sequence. Where
+    none or all are given one, there is no doubt.
     """
-    limit = left[grouped.of_row]
-    given, refused = rank == limit - 1, rank == limit
+    given, refused = place == -1, place == 0
 
     def least(values: Floats, chosen: Flags) -> Floats:
         found: Floats = np.minimum.reduceat(np.where(chosen, values, np.inf), grouped.start)
@@ -128,7 +128,11 @@ def _undecided(grouped: Groups, rest: Floats, rank: Numbers, left: Numbers, weig
         found: Floats = np.maximum.reduceat(np.where(chosen, values, -np.inf), grouped.start)
         return found
 
-    return least(rest, given) - most(rest, refused), least(weight, given) == most(weight, refused)
+    last, first = least(rest, given), most(rest, refused)
+    near = (rest <= (last + tolerance)[grouped.of_row]) & (rest >= (first - tolerance)[grouped.of_row])
+    alike = least(weight, near) == most(weight, near)
+    undecided: Flags = (last - first <= tolerance) & ~alike
+    return undecided
 
 
 def _rank(grouped: Groups, key: Numbers | Floats) -> Numbers:
