@@ -14,8 +14,8 @@ _MOST_WAITING = 2
 
 _FEW_ENTRIES = 20
 _LONGEST_REST = 0.2
-_LONGEST_REST_OF_CROWDED = 1.0
-_CROWDED = 5.0
+_LONGEST_REST_OF_CROWDED = 0.6
+_CROWDED = 3.0
 
 
 def rest_after(entries: int, worked: float, waited: float = 0.0) -> float:
@@ -23,11 +23,12 @@ def rest_after(entries: int, worked: float, waited: float = 0.0) -> float:
 
     An entry costs a third less among five hundred than among fifty. So where little comes the rest is as long as the
     work, and where much comes it is longer, until groups are large; who is far behind finds them full, and goes on at
-    once. Where processors are short the rest is several times the wait, whatever waits: what is accepted goes first,
-    and figures follow when there is room again.
+    once. Where very much comes and processors are short, the rest is longer than the wait, up to a bound by which a
+    thousand entries a second are still followed: what is accepted goes first.
     """
+    crowd = min(entries / MOST_ENTRIES, 1.0) ** 2
     gathering = 0.0 if entries >= MOST_ENTRIES else worked * max(1.0, entries / _FEW_ENTRIES)
-    return max(min(gathering, _LONGEST_REST), min(_CROWDED * waited, _LONGEST_REST_OF_CROWDED))
+    return max(min(gathering, _LONGEST_REST), min(_CROWDED * waited, _LONGEST_REST_OF_CROWDED) * crowd)
 
 
 async def in_groups(stream: AsyncIterable[log_pb2.LogBatch]) -> AsyncGenerator[log_pb2.LogBatch, None]:
