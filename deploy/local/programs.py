@@ -44,6 +44,8 @@ class Program:
 
 def _in_the_child(program: Program, parent: int) -> Callable[[], None]:
     def prepare() -> None:
+        # Who is started in the background by a shell inherits that SIGINT is ignored.
+        signal.signal(program.stop_signal, signal.SIG_DFL)
         if program.niceness:
             set_niceness(program.niceness, os.getpid())
         if _LIBC is not None:
