@@ -23,8 +23,8 @@ def rest_after(entries: int, worked: float, waited: float = 0.0) -> float:
 
     An entry costs a third less among five hundred than among fifty. So where little comes the rest is as long as the
     work, and where much comes it is longer, until groups are large; who is far behind finds them full, and goes on at
-    once. Where very much comes and processors are short, the rest is longer than the wait, up to a bound by which a
-    thousand entries a second are still followed: what is accepted goes first.
+    once. Where very much comes and processors are short, the rest is longer than the wait, up to a bound: what is
+    accepted goes first.
     """
     crowd = min(entries / MOST_ENTRIES, 1.0) ** 2
     gathering = 0.0 if entries >= MOST_ENTRIES else worked * max(1.0, entries / _FEW_ENTRIES)

@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 class Wakeups:
     """Sends and awaits wake-ups. Nothing raises: without Redis, or while it is away, wake-ups are simply not there.
 
-    Starts by itself with the first topic, from the event loop. Publishing never waits for Redis; what is published while it is away is
-    sent once when it is back, however often it was published.
+    Starts by itself with the first topic, from the event loop. Publishing never waits for Redis; what is published while
+    it is away is sent once when it is back, however often it was published.
     """
 
     def __init__(self, redis_url: str | None) -> None:

@@ -149,7 +149,7 @@ def test_each_is_asked_with_its_own_signal(watched: Watched) -> None:
     script = "trap 'echo heard; exit 0' INT; echo ready; while :; do sleep 0.05; done"
     watched.supervisor.start(shell("engine", script, stop_signal=signal.SIGINT))
     watched.until(lambda: "ready" in watched.log("engine"))
-    watched.supervisor.stop(["engine"], patience=30)
+    watched.supervisor.stop(["engine"], patience=5)
     assert "heard" in watched.log("engine")
 
 

@@ -62,8 +62,8 @@ class EventLog:
     async def append(self, batch: Batch, renamed: Collection[str] = ()) -> list[Status]:
         """Commits a batch, and answers what became of each of its entries.
 
-        `renamed` are tenants of whose events some have other names by now. Raises what the database raised: when it is away, the same call may succeed later, and what was committed after
-        all is then a duplicate.
+        `renamed` are tenants of whose events some have other names by now. Raises what the database raised: when it is
+        away, the same call may succeed later, and what was committed after all is then a duplicate.
         """
         if renamed:
             batch = batch._replace(entries=await as_known(self._engine, self._vault, batch.entries, renamed))

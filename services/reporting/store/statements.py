@@ -12,7 +12,8 @@ _READ = text(
     """SELECT 'STORE' AS part, currency_code, '' AS name,
               sum(orders) AS orders, sum(gross_micros) AS gross_micros, sum(net_micros) AS net_micros
        FROM store_cell
-       WHERE tenant_id = :tenant_id AND edition = :edition AND day BETWEEN :start AND :end AND (orders, gross_micros, net_micros) <> (0, 0, 0)
+       WHERE tenant_id = :tenant_id AND edition = :edition AND day BETWEEN :start AND :end
+         AND (orders, gross_micros, net_micros) <> (0, 0, 0)
        GROUP BY currency_code
      UNION ALL
        SELECT outcome, currency_code, excluded_reason || tier, sum(orders), sum(gross_micros), sum(net_micros)
@@ -24,13 +25,13 @@ _READ = text(
        SELECT 'CHANNEL', currency_code, channel, sum(orders), sum(gross_micros), sum(net_micros)
        FROM (SELECT currency_code, channel, orders, gross_micros, net_micros
              FROM credit_cell
-             WHERE tenant_id = :tenant_id AND edition = :edition AND model = :model AND day BETWEEN :start AND :end AND contacts = 1
-               AND (orders, gross_micros, net_micros) <> (0, 0, 0)
+             WHERE tenant_id = :tenant_id AND edition = :edition AND model = :model
+               AND day BETWEEN :start AND :end AND contacts = 1 AND (orders, gross_micros, net_micros) <> (0, 0, 0)
            UNION ALL
              SELECT currency_code, channel, max(orders), sum(gross_micros), sum(net_micros)
              FROM credit_cell
-             WHERE tenant_id = :tenant_id AND edition = :edition AND model = :model AND day BETWEEN :start AND :end AND contacts > 1
-               AND (orders, gross_micros, net_micros) <> (0, 0, 0)
+             WHERE tenant_id = :tenant_id AND edition = :edition AND model = :model
+               AND day BETWEEN :start AND :end AND contacts > 1 AND (orders, gross_micros, net_micros) <> (0, 0, 0)
              GROUP BY day, currency_code, tier, contact_set, channel) AS once
        GROUP BY currency_code, channel"""
 )
@@ -38,8 +39,8 @@ _READ = text(
 _READ_OTHER_CURRENCIES = text(
     """SELECT currency_code, sum(orders) AS orders, sum(gross_micros) AS gross_micros, sum(net_micros) AS net_micros
        FROM store_cell
-       WHERE tenant_id = :tenant_id AND edition = :edition AND day BETWEEN :start AND :end AND currency_code <> ALL(:shown)
-         AND (orders, gross_micros, net_micros) <> (0, 0, 0)
+       WHERE tenant_id = :tenant_id AND edition = :edition AND day BETWEEN :start AND :end
+         AND currency_code <> ALL(:shown) AND (orders, gross_micros, net_micros) <> (0, 0, 0)
        GROUP BY currency_code ORDER BY currency_code"""
 )
 
