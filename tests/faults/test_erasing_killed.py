@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,14 @@ KILLS = ("ingest", "identity", "ingest", "attribution", "ingest", "postgres", "r
 
 def kill(system: RunningSystem, name: str) -> None:
     """Kills a program without a warning, once it runs again."""
-    program = until(f"{name} runs", lambda: system.state()["programs"][name])
+
+
+    def running() -> dict[str, Any] | None:
+        """The program, unless it died of another's death and waits for its next start."""
+        program: dict[str, Any] = system.state()["programs"][name]
+        return program if program["pid"] else None
+
+    program = until(f"{name} runs", running)
     os.kill(program["pid"], signal.SIGKILL)
     until(f"{name} is started again", lambda: system.state()["programs"][name]["restarts"] > program["restarts"])
 
