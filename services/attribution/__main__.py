@@ -50,6 +50,7 @@ async def main() -> None:
                 method="/touchstone.ingest.v1.EventService/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
                 apply=apply_events,
+                gives_way=True,
             ),
             Subscription(
                 log="people",

@@ -18,8 +18,9 @@ from touchstone.mesh.v1 import log_pb2
 
 from services.chassis import log
 from services.chassis.database import is_transient
-from services.chassis.groups import in_groups, rest_after
+from services.chassis.groups import in_groups
 from services.chassis.niceness import seconds_without_processor
+from services.chassis.resting import Growth, rest_after
 from services.kernel.partitions import PARTITION_COUNT
 
 M = TypeVar("M", bound=Message)
@@ -104,6 +105,9 @@ class Subscription(Generic[M]):
 
     `made_from` names others of the followed logs that the service behind this one follows too: when one of them is
     replaced, so will this one be, and a state that was built from the new one and the old one is not served.
+
+    `pause` are the seconds that at least lie between two batches, for a log whose news nobody waits for.
+    `gives_way` is for the log that acceptance writes: in a rush less of it is followed, so that more is accepted.
     """
 
     log: str
@@ -112,6 +116,8 @@ class Subscription(Generic[M]):
     message_type: type[M]
     apply: Callable[[AsyncConnection, int, Sequence[Entry[M]]], Awaitable[Sequence[bytes]]]
     made_from: tuple[str, ...] = ()
+    pause: float = 0.0
+    gives_way: bool = False
 
 
 class LogReplacedError(Exception):
@@ -218,6 +224,7 @@ class Follower:
         )(log_pb2.FollowRequest(cursors=[log_pb2.PartitionCursor(partition=partition, after_position=position)]))
         try:
             async with aclosing(in_groups(call)) as groups:
+                growth = Growth()
                 async for batch in groups:
                     if log_id is not None and batch.log_id != log_id:
                         raise LogReplacedError(subscription.log)
@@ -230,7 +237,14 @@ class Follower:
                         log_id, position = batch.log_id, batch.through_position
                     yield position
                     worked, waited = time.monotonic() - began, seconds_without_processor() - waited
-                    await asyncio.sleep(rest_after(len(batch.entries), worked, waited))
+                    growth.look(batch)
+                    rest = rest_after(
+                        len(batch.entries),
+                        worked,
+                        waited=waited,
+                        growth=growth.rate if subscription.gives_way else 0.0,
+                    )
+                    await asyncio.sleep(max(rest, subscription.pause))
         finally:
             call.cancel()
 

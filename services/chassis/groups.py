@@ -12,24 +12,6 @@ MOST_ENTRIES = 1000
 _MOST_WAITING = 2
 """Groups that wait, at most: behind a full one, the next begins to fill; then the stream is held back."""
 
-_FEW_ENTRIES = 20
-_LONGEST_REST = 0.2
-_LONGEST_REST_OF_CROWDED = 0.6
-_CROWDED = 3.0
-
-
-def rest_after(entries: int, worked: float, waited: float = 0.0) -> float:
-    """Seconds to rest after a group that took `worked` seconds, for `waited` of which no processor was free.
-
-    An entry costs a third less among five hundred than among fifty. So where little comes the rest is as long as the
-    work, and where much comes it is longer, until groups are large; who is far behind finds them full, and goes on at
-    once. Where very much comes and processors are short, the rest is longer than the wait, up to a bound: what is
-    accepted goes first.
-    """
-    crowd = min(entries / MOST_ENTRIES, 1.0) ** 2
-    gathering = 0.0 if entries >= MOST_ENTRIES else worked * max(1.0, entries / _FEW_ENTRIES)
-    return max(min(gathering, _LONGEST_REST), min(_CROWDED * waited, _LONGEST_REST_OF_CROWDED) * crowd)
-
 
 async def in_groups(stream: AsyncIterable[log_pb2.LogBatch]) -> AsyncGenerator[log_pb2.LogBatch, None]:
     """The batches of a stream; those that come while the last one given is being worked on are joined.
@@ -76,4 +58,5 @@ def _join(group: log_pb2.LogBatch, batch: log_pb2.LogBatch) -> bool:
     group.entries.extend(batch.entries)
     group.through_position = batch.through_position
     group.head_position = batch.head_position
+    group.head_time.CopyFrom(batch.head_time)
     return True

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Integer, LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.mesh.v1 import log_pb2
@@ -225,6 +226,7 @@ class LogServer:
             after_position=after,
             through_position=after,
             head_position=self._heads[partition],
+            head_time=_now(),
         )
         while log_id == self._log_id:
             advanced, head = self._advanced[partition], self._heads[partition]
@@ -243,6 +245,7 @@ class LogServer:
                 after_position=after,
                 through_position=after + len(entries),
                 head_position=max(self._heads[partition], after + len(entries)),
+                head_time=_now(),
                 entries=entries,
             )
             after = batch.through_position
@@ -279,6 +282,12 @@ class LogServer:
             request_deserializer=log_pb2.FollowRequest.FromString,
             response_serializer=log_pb2.LogBatch.SerializeToString,
         )
+
+
+def _now() -> Timestamp:
+    now = Timestamp()
+    now.GetCurrentTime()
+    return now
 
 
 async def _merge(streams: Sequence[AsyncIterator[log_pb2.LogBatch]]) -> AsyncIterator[log_pb2.LogBatch]:

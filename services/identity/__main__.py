@@ -53,6 +53,7 @@ async def main(settings: IdentitySettings) -> None:
                 method="/touchstone.ingest.v1.EventService/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
                 apply=apply,
+                gives_way=True,
             )
         ],
         wakeups=wakeups,

@@ -25,6 +25,9 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 _CREDITS = credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"]
 
+_EVENTS_PAUSE_SECONDS = 0.1
+"""Figures are told by credits; of events only settings matter here."""
+
 
 async def main() -> None:
     """Serves until it is told to stop."""
@@ -44,6 +47,7 @@ async def main() -> None:
                 method=f"/{_EVENTS.full_name}/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
                 apply=follower.apply_events,
+                pause=_EVENTS_PAUSE_SECONDS,
             ),
             Subscription(
                 log="credits",

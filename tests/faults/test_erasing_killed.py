@@ -23,7 +23,6 @@ KILLS = ("ingest", "identity", "ingest", "attribution", "ingest", "postgres", "r
 def kill(system: RunningSystem, name: str) -> None:
     """Kills a program without a warning, once it runs again."""
 
-
     def running() -> dict[str, Any] | None:
         """The program, unless it died of another's death and waits for its next start."""
         program: dict[str, Any] = system.state()["programs"][name]

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from touchstone.mesh.v1 import log_pb2
 
-from services.chassis.groups import MOST_ENTRIES, rest_after
+from services.chassis.groups import MOST_ENTRIES
 from services.chassis.niceness import seconds_without_processor
+from services.chassis.resting import Growth, rest_after
 
 some_entries = st.integers(0, MOST_ENTRIES - 1)
 some_seconds = st.floats(0, 10)
@@ -29,20 +31,52 @@ def test_a_full_group_is_followed_at_once() -> None:
     assert rest_after(MOST_ENTRIES + 1, 1.0) == 0
 
 
-@given(st.integers(0, 2 * MOST_ENTRIES), some_seconds, some_seconds)
-def test_who_waits_for_processors_leaves_them_to_others_for_longer(entries: int, worked: float, waited: float) -> None:
-    rest = rest_after(entries, worked, waited)
-    assert rest_after(entries, worked) <= rest <= max(0.6, rest_after(entries, worked))
-    if entries >= MOST_ENTRIES:
-        assert rest == min(3 * waited, 0.6)
+@given(st.integers(0, 2 * MOST_ENTRIES), some_seconds, some_seconds, st.floats(0, 1_000))
+def test_what_is_promised_to_be_followed_closely_is_however_short_processors_are(
+    entries: int, worked: float, waited: float, growth: float
+) -> None:
+    assert rest_after(entries, worked, waited=waited, growth=growth) == rest_after(entries, worked)
 
 
-def test_a_full_group_is_not_followed_at_once_where_processors_are_short() -> None:
-    assert rest_after(MOST_ENTRIES, 1.0, 0.1) == pytest.approx(0.3)
+@given(st.integers(0, 2 * MOST_ENTRIES), some_seconds)
+def test_a_rush_changes_nothing_where_there_are_processors_enough(entries: int, worked: float) -> None:
+    assert rest_after(entries, worked, waited=0.04 * worked, growth=5_000) == rest_after(entries, worked)
 
 
-def test_where_little_comes_nothing_waits_longer_however_short_processors_are() -> None:
-    assert rest_after(20, 0.05, 10.0) == rest_after(20, 0.05)
+def test_in_a_rush_acceptance_goes_first_and_figures_come_all_the_same() -> None:
+    assert rest_after(MOST_ENTRIES, 0.3, waited=0.1, growth=2_000) == 1.5
+    assert rest_after(150, 0.1, waited=0.1, growth=2_000) == pytest.approx(0.4)
+    assert rest_after(20, 0.2, waited=0.1, growth=2_000) == 0
+
+
+def told(log_id: str, head: int, seconds: float) -> log_pb2.LogBatch:
+    batch = log_pb2.LogBatch(log_id=log_id, head_position=head)
+    batch.head_time.FromNanoseconds(int(seconds * 1e9))
+    return batch
+
+
+def rates(*batches: log_pb2.LogBatch) -> list[float]:
+    growth = Growth()
+    seen = []
+    for batch in batches:
+        growth.look(batch)
+        seen.append(growth.rate)
+    return seen
+
+
+def test_how_fast_a_log_grows_is_told_by_its_head_and_not_by_how_fast_it_is_read() -> None:
+    assert rates(told("a", 5_000, 100.0), told("a", 7_000, 101.0), told("a", 7_000, 103.0)) == [0, 2_000, 0]
+
+
+def test_a_burst_after_a_stall_is_no_rush() -> None:
+    assert rates(told("a", 0, 100.0), told("a", 300, 100.3), told("a", 700, 101.0)) == [0, 0, 700]
+
+
+def test_another_log_is_measured_anew_and_a_clock_set_back_does_no_harm() -> None:
+    assert rates(told("a", 0, 100.0), told("b", 9_000, 102.0), told("b", 9_500, 50.0), told("b", 9_600, 51.0)) == [
+        *(0, 0, 0),
+        100,
+    ]
 
 
 def test_waiting_for_a_processor_is_read_from_what_the_kernel_tells(tmp_path: Path) -> None:
