@@ -8,10 +8,11 @@ from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
-from services.reporting import wire
+from services.reporting import activities, wire
 from services.reporting.domain.contributions import differences
 from services.reporting.domain.facts import OrderFact
 from services.reporting.domain.tenants import Tenant
+from services.reporting.kinds import KINDS
 from services.reporting.recount import recount
 from services.reporting.store import facts, rollups, tenants
 
@@ -75,22 +76,27 @@ async def _take_facts(
 async def apply_events(
     connection: AsyncConnection, partition: int, entries: Sequence[Entry[event_pb2.LoggedEvent]]
 ) -> Sequence[bytes]:
-    """Takes over settings, of which those at the greatest position hold; publishes nothing.
+    """Takes over settings, of which those at the greatest position hold, and activity; publishes nothing.
 
-    Another zone dates the tenant's orders anew.
+    Another zone dates the tenant's orders anew, other settings its activity.
     """
+    present = await tenants.read(connection, {entry.message.tenant_id for entry in entries})
+    known = {entry.message.tenant_id: _present(present, entry.message.tenant_id, partition) for entry in entries}
+    await activities.apply(connection, KINDS, entries, known)
     telling = [entry for entry in entries if entry.message.event.WhichOneof("payload") == "settings"]
     if not telling:
         return ()
-    before = await tenants.read(connection, {entry.message.tenant_id for entry in telling})
+    before = {entry.message.tenant_id: known[entry.message.tenant_id] for entry in telling}
     after = dict(before)
     for entry in telling:
         tenant_id = entry.message.tenant_id
         after[tenant_id] = _told(_present(after, tenant_id, partition), entry)
     await tenants.write(connection, [after[tenant_id] for tenant_id in sorted(after)])
     for tenant_id in sorted(after):
-        if after[tenant_id].time_zone != _present(before, tenant_id, partition).time_zone:
+        if after[tenant_id].time_zone != before[tenant_id].time_zone:
             await recount(connection, after[tenant_id])
+        if after[tenant_id].settings != before[tenant_id].settings:
+            await activities.recount(connection, KINDS, after[tenant_id])
     return ()
 
 
@@ -101,5 +107,12 @@ def _present(known: Mapping[str, Tenant], tenant_id: str, partition: int) -> Ten
 def _told(tenant: Tenant, entry: Entry[event_pb2.LoggedEvent]) -> Tenant:
     if entry.position <= tenant.settings_position:
         return tenant
-    time_zone, currency_code = wire.settings_of(entry.message.event.settings)
-    return replace(tenant, time_zone=time_zone, currency_code=currency_code, settings_position=entry.position)
+    told = entry.message.event.settings
+    time_zone, currency_code = wire.settings_of(told)
+    return replace(
+        tenant,
+        time_zone=time_zone,
+        currency_code=currency_code,
+        settings_position=entry.position,
+        settings=told.SerializeToString(deterministic=True),
+    )

@@ -6,10 +6,12 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporting import wire
+from services.reporting.activities import summed
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import add, differences
 from services.reporting.domain.tenants import Tenant
-from services.reporting.store import facts, rollups
+from services.reporting.kinds import KINDS
+from services.reporting.store import activities, facts, rollups
 
 
 class Progress(NamedTuple):
@@ -39,6 +41,8 @@ async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[P
         checked += len(chunk)
         if checked < total:
             yield Progress(checked, total, 0)
+    async for states in activities.read_all(connection, tenant.tenant_id):
+        add(expected, summed(KINDS, tenant, states))
     different = 0
     async for cell, measures in rollups.read(connection, tenant.tenant_id, tenant.edition):
         different += expected.pop(cell, None) != measures

@@ -5,8 +5,11 @@ have as many fields in their keys, so that keys of several families can stand in
 tenant's credits has cells of its own.
 """
 
+import hashlib
+import json
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 Measures = tuple[int, ...]
@@ -88,12 +91,72 @@ class CreditCell(NamedTuple):
     campaign: str
 
 
-Cell = StoreCell | ProductCell | OutcomeCell | CreditCell
+class Cut(NamedTuple):
+    """What activity can be told apart by; a field that doesn't apply is empty."""
+
+    channel: str = ""
+    touchpoint: str = ""
+    bot: str = ""
+    agent: str = ""
+    campaign: str = ""
+    origin_type: str = ""
+    tag: str = ""
+    classification: str = ""
+    experience: str = ""
+    journey: str = ""
+    notification_channel: str = ""
+    variant: str = ""
+    currency_code: str = ""
+    label: str = ""
+
+
+class ActivityCell(NamedTuple):
+    """What is not an order: how much of a figure there was on a day, by what it is cut by. Measure: amount.
+
+    `figure` is the figure's own name; `cut_name` names all that follows it in short: see `cut_name`.
+    """
+
+    tenant_id: str
+    figure: str
+    day: date
+    cut_name: str
+    channel: str
+    touchpoint: str
+    bot: str
+    agent: str
+    campaign: str
+    origin_type: str
+    tag: str
+    classification: str
+    experience: str
+    journey: str
+    notification_channel: str
+    variant: str
+    currency_code: str
+    label: str
+
+    @classmethod
+    def of(cls, tenant_id: str, figure: str, day: date, cut: Cut) -> "ActivityCell":
+        """The cell of a figure on a day with a cut."""
+        return cls(tenant_id, figure, day, cut_name(cut), *cut)
+
+
+@lru_cache(maxsize=65_536)
+def cut_name(cut: Cut) -> str:
+    """A short name for a cut: the same for the same one, in every process."""
+    return hashlib.sha256(json.dumps(cut, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+Cell = StoreCell | ProductCell | OutcomeCell | CreditCell | ActivityCell
+
+ORDER_FAMILIES: tuple[type[Cell], ...] = (StoreCell, ProductCell, OutcomeCell, CreditCell)
+"""What orders are summed in, in each edition of a tenant's credits."""
 
 MEASURES: dict[type[Cell], tuple[str, ...]] = {
     StoreCell: ("orders", "gross_micros", "net_micros"),
     ProductCell: ("units", "refunded_units", "gross_micros", "net_micros"),
     OutcomeCell: ("orders", "gross_micros", "net_micros"),
     CreditCell: ("orders", "gross_micros", "net_micros"),
+    ActivityCell: ("amount",),
 }
 """The names of each family's measures; every family is here."""

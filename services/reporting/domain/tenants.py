@@ -32,6 +32,8 @@ class Tenant:
     settings_position: int = 0
     models: Mapping[str, int] = field(default_factory=lambda: DEFAULT_MODELS)
     edition: int = 0
+    settings: bytes = b""
+    """The settings' document as it was told, for the kinds of activity that read more of it."""
 
     @property
     def zone(self) -> ZoneInfo:

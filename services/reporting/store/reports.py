@@ -10,7 +10,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporting.domain.catalogue import CURRENCY, DAY, METRICS, TIMES, Metric, Quotient, Slice, Sum
-from services.reporting.domain.cells import MEASURES, CreditCell
+from services.reporting.domain.cells import MEASURES, ActivityCell, CreditCell
 from services.reporting.domain.figures import Row
 from services.reporting.domain.periods import Comparison
 from services.reporting.domain.reports import Order, Plan, bucket_name, bucket_start
@@ -166,11 +166,16 @@ def _grouped(shape: _Shape, *besides: str) -> str:
 
 
 def _conditions(shape: _Shape, slice_: Slice, when: str) -> Iterator[str]:
-    yield "tenant_id = :tenant_id AND edition = :edition"
+    yield "tenant_id = :tenant_id"
+    if "edition" in slice_.family._fields:
+        yield "edition = :edition"
     if "model" in slice_.family._fields:
         yield "model = :model" if slice_.by_model else "model = ''"
     yield f"day BETWEEN :{when}_start AND :{when}_end"
-    if not shape.all_currencies:
+    if not shape.all_currencies and slice_.family is ActivityCell:
+        # What is no money has no currency, and is in every report.
+        yield "currency_code = ANY(array_append(CAST(:currencies AS text[]), ''))"
+    elif not shape.all_currencies:
         yield "currency_code = ANY(CAST(:currencies AS text[]))"
     for name, value in slice_.where:
         yield f"{name} = '{value}'"

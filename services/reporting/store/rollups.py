@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.domain.cells import MEASURES, Cell, Measures
+from services.reporting.domain.cells import MEASURES, ORDER_FAMILIES, ActivityCell, Cell, Measures
 from services.reporting.store.arrays import array_literal, array_type
 from services.reporting.store.tables import CELLS
 
@@ -29,7 +29,8 @@ def _add_statement(family: type[Cell]) -> TextClause:
 
 _ADD = {family: _add_statement(family) for family in MEASURES}
 
-_CLEAR = {family: text(f"DELETE FROM {CELLS[family].name} WHERE tenant_id = :tenant_id") for family in MEASURES}
+_CLEAR = {family: text(f"DELETE FROM {CELLS[family].name} WHERE tenant_id = :tenant_id") for family in ORDER_FAMILIES}
+_CLEAR_ACTIVITY = text("DELETE FROM activity_cell WHERE tenant_id = :tenant_id")
 
 
 def _clear_before_statement(family: type[Cell]) -> TextClause:
@@ -43,7 +44,7 @@ def _clear_before_statement(family: type[Cell]) -> TextClause:
     )
 
 
-_CLEAR_BEFORE = {family: _clear_before_statement(family) for family in MEASURES}
+_CLEAR_BEFORE = {family: _clear_before_statement(family) for family in ORDER_FAMILIES}
 
 
 async def add(connection: AsyncConnection, sums: Mapping[Cell, Measures]) -> None:
@@ -71,9 +72,14 @@ def _columns(family: type[Cell], cells: list[Cell], sums: Mapping[Cell, Measures
 
 
 async def clear(connection: AsyncConnection, tenant_id: str) -> None:
-    """Empties a tenant's rollups."""
+    """Empties a tenant's rollups of orders."""
     for statement in _CLEAR.values():
         await connection.execute(statement, {"tenant_id": tenant_id})
+
+
+async def clear_activity(connection: AsyncConnection, tenant_id: str) -> None:
+    """Empties a tenant's rollups of what is not an order."""
+    await connection.execute(_CLEAR_ACTIVITY, {"tenant_id": tenant_id})
 
 
 async def clear_before(connection: AsyncConnection, tenant_id: str, edition: int, count: int) -> int:
@@ -88,7 +94,9 @@ async def clear_before(connection: AsyncConnection, tenant_id: str, edition: int
 async def read(connection: AsyncConnection, tenant_id: str, edition: int) -> AsyncIterator[tuple[Cell, Measures]]:
     """Every cell of a tenant in an edition that is not all zero."""
     for family, table in CELLS.items():
-        mine = (table.c.tenant_id == tenant_id) & (table.c.edition == edition)
+        mine = table.c.tenant_id == tenant_id
+        if family is not ActivityCell:
+            mine &= table.c.edition == edition
         rows = await connection.stream(select(table).where(mine))
         keys = len(family._fields)
         async for row in rows:

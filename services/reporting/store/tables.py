@@ -6,7 +6,16 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Column, Date, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from services.reporting.domain.cells import MEASURES, Cell, CreditCell, OutcomeCell, ProductCell, StoreCell
+from services.reporting.domain.cells import (
+    MEASURES,
+    ActivityCell,
+    Cell,
+    CreditCell,
+    Cut,
+    OutcomeCell,
+    ProductCell,
+    StoreCell,
+)
 from services.reporting.domain.facts import Contact
 
 _TYPES: dict[type, type[TypeEngine[Any]]] = {str: Text, int: BigInteger, date: Date, bool: Boolean}
@@ -16,15 +25,17 @@ _NAMES: dict[type[Cell], str] = {
     ProductCell: "product_cell",
     OutcomeCell: "outcome_cell",
     CreditCell: "credit_cell",
+    ActivityCell: "activity_cell",
 }
 
-_FOLLOWING = frozenset(("contacts", *Contact._fields))
+_FOLLOWING = {CreditCell: frozenset(("contacts", *Contact._fields)), ActivityCell: frozenset(Cut._fields)}
 """Fields that follow from the rest of the key: a few long values would not fit into an index."""
 
 
 def _table(family: type[Cell]) -> Table:
+    following = _FOLLOWING.get(family, frozenset())
     keys = [
-        Column(name, _TYPES[kind], primary_key=name not in _FOLLOWING) for name, kind in family.__annotations__.items()
+        Column(name, _TYPES[kind], primary_key=name not in following) for name, kind in family.__annotations__.items()
     ]
     return Table(_NAMES[family], MetaData(), *keys, *(Column(name, BigInteger) for name in MEASURES[family]))
 

@@ -3,30 +3,33 @@
 import json
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Text, bindparam, text
+from sqlalchemy import LargeBinary, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.arrays import numbers, texts
+from services.chassis.arrays import joined, numbers, texts
 from services.reporting.domain.tenants import Tenant
 
 _READ = text(
-    """SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition
+    """SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, settings
        FROM tenant WHERE tenant_id = ANY(:tenant_ids)"""
 ).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
 
 _WRITE = text(
     """INSERT INTO tenant (
-           tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition)
-       SELECT * FROM unnest(
+           tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, settings)
+       SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition,
+              substring(:settings FROM start FOR length)
+       FROM unnest(
            CAST(:tenant_ids AS text[]), CAST(:partitions AS bigint[]), CAST(:time_zones AS text[]),
            CAST(:currency_codes AS text[]), CAST(:settings_positions AS bigint[]), CAST(:models AS jsonb[]),
-           CAST(:editions AS bigint[]))
+           CAST(:editions AS bigint[]), CAST(:starts AS int[]), CAST(:lengths AS int[])
+       ) AS told (tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, start, length)
        ON CONFLICT (tenant_id) DO UPDATE
        SET partition_id = excluded.partition_id, time_zone = excluded.time_zone,
            currency_code = excluded.currency_code, settings_position = excluded.settings_position,
-           models = excluded.models, edition = excluded.edition"""
-)
+           models = excluded.models, edition = excluded.edition, settings = excluded.settings"""
+).bindparams(bindparam("settings", type_=LargeBinary))
 
 
 async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, Tenant]:
@@ -41,6 +44,7 @@ async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict
             settings_position=row.settings_position,
             models=row.models,
             edition=row.edition,
+            settings=row.settings,
         )
         for row in rows
     }
@@ -48,6 +52,7 @@ async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict
 
 async def write(connection: AsyncConnection, tenants: Sequence[Tenant]) -> None:
     """Stores tenants in the place of what was known of them."""
+    settings = joined([tenant.settings for tenant in tenants])
     await connection.execute(
         _WRITE,
         {
@@ -58,6 +63,9 @@ async def write(connection: AsyncConnection, tenants: Sequence[Tenant]) -> None:
             "settings_positions": numbers(tenant.settings_position for tenant in tenants),
             "models": texts(json.dumps(dict(tenant.models)) for tenant in tenants),
             "editions": numbers(tenant.edition for tenant in tenants),
+            "settings": settings.together,
+            "starts": settings.starts,
+            "lengths": settings.lengths,
         },
     )
 

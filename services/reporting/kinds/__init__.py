@@ -1,0 +1,8 @@
+"""The kinds of facts that are folded from events, one a module; all are registered here."""
+
+from services.reporting.activities import Kind
+
+_ALL: tuple[Kind, ...] = ()
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+"""Every kind, by name."""
