@@ -10,7 +10,7 @@ from touchstone.reporting.v1 import report_pb2, report_service_pb2, statement_pb
 from touchstone.type.v1 import money_pb2
 
 from services.reporting.domain import reports
-from services.reporting.domain.catalogue import CURRENCY, Metric, Quotient, Unit
+from services.reporting.domain.definitions import CURRENCY, Metric, Quotient, Unit
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
 from services.reporting.domain.figures import AsOf, Report, Row, value
 from services.reporting.domain.periods import Comparison, Period
@@ -173,6 +173,8 @@ def _value_message(unit: Unit, figure: float, currency_code: str) -> report_pb2.
         return report_pb2.MetricValue(ratio=figure)
     if unit is Unit.MONEY:
         return report_pb2.MetricValue(money=_money(currency_code, int(figure)))
+    if unit is Unit.SECONDS:
+        return report_pb2.MetricValue(seconds=figure)
     return report_pb2.MetricValue(count=int(figure))
 
 

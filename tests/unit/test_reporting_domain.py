@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.kernel.failures import InvalidArgumentError
-from services.reporting.domain.catalogue import DIMENSIONS, METRICS, Quotient, Unit
+from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.cells import MEASURES, CreditCell, Outcome, OutcomeCell, ProductCell, StoreCell
 from services.reporting.domain.contributions import contributions, differences
+from services.reporting.domain.definitions import DIMENSIONS, Quotient, Unit
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
 from services.reporting.domain.figures import value
 from services.reporting.domain.paging import page_size, read_token, write_token

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.reporting.domain.catalogue import METRICS, Metric, Sum, Unit
+from services.reporting.domain.catalogue import METRICS
+from services.reporting.domain.definitions import Metric, Sum, Unit
 from services.reporting.domain.statement import Amounts
 from services.reporting.domain.tenants import Tenant
 
@@ -45,7 +46,7 @@ class Report:
 
 
 def value(metric: Metric, sums: Mapping[str, int]) -> int | float | None:
-    """The metric's value: micros for money, a float for a ratio. None where nothing stands below the line.
+    """The metric's value: micros for money, a float for a ratio or a mean span. None where nothing stands below the line.
 
     Money per something is rounded to the nearest millionth, halves up.
     """
@@ -55,6 +56,6 @@ def value(metric: Metric, sums: Mapping[str, int]) -> int | float | None:
     below = value(METRICS[metric.formula.denominator], sums)
     if not below or above is None:
         return None
-    if metric.unit is Unit.RATIO:
+    if metric.unit in (Unit.RATIO, Unit.SECONDS):
         return above / below
     return int((2 * above + below) // (2 * below))

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from services.kernel.failures import InvalidArgumentError
-from services.reporting.domain.catalogue import (
-    CHANNEL,
-    CHANNELS,
+from services.reporting.domain.catalogue import METRICS
+from services.reporting.domain.definitions import (
     CURRENCY,
     DAY,
     DIMENSIONS,
-    METRICS,
+    KNOWN_VALUES,
     MONTH,
-    TIER,
-    TIERS,
     WEEK,
     Metric,
     Quotient,
@@ -25,8 +22,6 @@ from services.reporting.domain.periods import Comparison, Period, compared, read
 MOST_METRICS = 20
 MOST_DIMENSIONS = 4
 MOST_FILTER_VALUES = 1000
-
-_KNOWN_VALUES = {CHANNEL: CHANNELS, TIER: TIERS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +152,8 @@ def _check_values(field: str, asked: Filter) -> None:
     if not 1 <= len(asked.values) <= MOST_FILTER_VALUES:
         raise InvalidArgumentError.of(field, f"holds {len(asked.values)} values; 1 to {MOST_FILTER_VALUES} are taken")
     for index, value in enumerate(asked.values):
-        if asked.dimension in _KNOWN_VALUES:
-            known = _KNOWN_VALUES[asked.dimension]
+        if asked.dimension in KNOWN_VALUES:
+            known = KNOWN_VALUES[asked.dimension]
             if value not in known:
                 raise InvalidArgumentError.of(
                     f"{field}[{index}]", f"there is no {asked.dimension} {value!r}; there are: {_list(known)}"

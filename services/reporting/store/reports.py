@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.domain.catalogue import CURRENCY, DAY, METRICS, TIMES, Metric, Quotient, Slice, Sum
+from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.cells import MEASURES, ActivityCell, CreditCell
+from services.reporting.domain.definitions import COLUMNS, DAY, TIMES, Metric, Quotient, Slice, Sum
 from services.reporting.domain.figures import Row
 from services.reporting.domain.periods import Comparison
 from services.reporting.domain.reports import Order, Plan, bucket_name, bucket_start
@@ -170,7 +171,7 @@ def _conditions(shape: _Shape, slice_: Slice, when: str) -> Iterator[str]:
     if "edition" in slice_.family._fields:
         yield "edition = :edition"
     if "model" in slice_.family._fields:
-        yield "model = :model" if slice_.by_model else "model = ''"
+        yield "model = :model" if slice_.by_model else f"model = '{slice_.model}'"
     yield f"day BETWEEN :{when}_start AND :{when}_end"
     if not shape.all_currencies and slice_.family is ActivityCell:
         # What is no money has no currency, and is in every report.
@@ -189,7 +190,7 @@ def _dimension(shape: _Shape, name: str, when: str) -> str:
     if name in TIMES:
         day = _day(shape, when)
         return day if name == DAY else f"CAST(date_trunc('{name}', {day}) AS date)"
-    return "currency_code" if name == CURRENCY else name
+    return COLUMNS.get(name, name)
 
 
 def _day(shape: _Shape, when: str) -> str:

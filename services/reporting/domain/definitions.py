@@ -1,0 +1,139 @@
+"""What a metric's definition is made of: units, dimensions, the cells that it is summed from, and its formula."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from services.reporting.domain.cells import ActivityCell, Cell
+
+DAY, WEEK, MONTH = "day", "week", "month"
+CHANNEL, TOUCHPOINT, TIER, BOT, AGENT, CAMPAIGN = "channel", "touchpoint", "tier", "bot", "agent", "campaign"
+ORIGIN_TYPE, TAG, CLASSIFICATION = "origin_type", "tag", "classification"
+SKU, EXPERIENCE, JOURNEY, VARIANT, CURRENCY = "sku", "experience", "journey", "variant", "currency"
+NOTIFICATION_CHANNEL = "notification_channel"
+OPTION, LAST_MESSAGE, STEP, COMPLETION = "option", "last_message", "step", "completion"
+
+TIMES = (DAY, WEEK, MONTH)
+DIMENSIONS = (
+    *TIMES,
+    CHANNEL,
+    TOUCHPOINT,
+    TIER,
+    BOT,
+    AGENT,
+    ORIGIN_TYPE,
+    TAG,
+    CLASSIFICATION,
+    SKU,
+    CAMPAIGN,
+    EXPERIENCE,
+    JOURNEY,
+    NOTIFICATION_CHANNEL,
+    VARIANT,
+    OPTION,
+    LAST_MESSAGE,
+    STEP,
+    COMPLETION,
+    CURRENCY,
+)
+"""Every dimension there is."""
+
+COLUMNS = {CURRENCY: "currency_code", OPTION: "label", LAST_MESSAGE: "label", STEP: "label", COMPLETION: "label"}
+"""The field of the cells' keys that a dimension stands for, where its name is another one."""
+
+CHANNELS = ("CHAT", "FAQ", "JOURNEY", "MESSAGING", "NUDGE", "PERSONALIZATION", "RECOMMENDATION")
+TIERS = ("CUSTOMER", "EMAIL", "PERSON", "PHONE", "SESSION", "VISITOR")
+ORIGIN_TYPES = ("AD", "CAMPAIGN", "INBOUND", "LINK")
+
+KNOWN_VALUES = {CHANNEL: CHANNELS, TIER: TIERS, ORIGIN_TYPE: ORIGIN_TYPES}
+"""The values of those dimensions that have no others."""
+
+
+class Unit(IntEnum):
+    """What a figure is measured in; numbered as in `touchstone.reporting.v1.Metric.Unit`."""
+
+    COUNT = 1
+    MONEY = 2
+    RATIO = 3
+    SECONDS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The cells of one family that some metrics are summed from.
+
+    `by_model` says that they are those of the request's model; else those of `model`, which is empty where no model
+    matters. `where` gives further fields of the key and their values. `dimensions` are what the cells can be told
+    apart by.
+    """
+
+    family: type[Cell]
+    by_model: bool
+    where: tuple[tuple[str, str | bool], ...]
+    dimensions: tuple[str, ...]
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sum:
+    """A measure summed over a slice, less another one where there is one."""
+
+    slice: Slice
+    measure: str
+    less: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotient:
+    """One metric over another, both by name."""
+
+    numerator: str
+    denominator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A figure: its name in requests and for people, its unit, what it counts, and how it is computed.
+
+    `slices` are those that it is computed from; the catalogue fills them in.
+    """
+
+    name: str
+    label: str
+    unit: Unit
+    description: str
+    formula: Sum | Quotient
+    slices: tuple[Slice, ...] = ()
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """What it can be cut by: everything that all its slices can."""
+        return tuple(name for name in DIMENSIONS if all(name in slice_.dimensions for slice_ in self.slices))
+
+    @property
+    def depends_on_model(self) -> bool:
+        """True when another model of the request gives another figure."""
+        return any(slice_.by_model for slice_ in self.slices)
+
+
+def summed(name: str, label: str, unit: Unit, formula: Sum, description: str) -> Metric:
+    """A metric that is a sum."""
+    return Metric(name=name, label=label, unit=unit, formula=formula, description=description)
+
+
+def quotient(name: str, label: str, unit: Unit, over: tuple[str, str], description: str) -> Metric:
+    """A metric that is one over another; in `SECONDS` it is a mean span."""
+    formula = Quotient(numerator=over[0], denominator=over[1])
+    return Metric(name=name, label=label, unit=unit, formula=formula, description=description)
+
+
+def activity(figure: str, *dimensions: str) -> Slice:
+    """The cells of one figure of activity, which can be cut by days, by currency, and by some dimensions."""
+    return Slice(
+        family=ActivityCell, by_model=False, where=(("figure", figure),), dimensions=(*TIMES, *dimensions, CURRENCY)
+    )
+
+
+def counted(name: str, label: str, description: str, *dimensions: str, unit: Unit = Unit.COUNT) -> Metric:
+    """A metric that is the amount of the activity of the same name."""
+    formula = Sum(slice=activity(name, *dimensions), measure="amount")
+    return Metric(name=name, label=label, unit=unit, formula=formula, description=description)

@@ -1,0 +1,1 @@
+"""The metrics, a module for what they are about; the catalogue gathers them."""
