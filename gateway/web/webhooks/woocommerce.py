@@ -54,7 +54,7 @@ def translate(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
         if "line_items" in product:
             raise UnusableError("TOPIC_MISMATCH")
         # Posts-based storage tells product.deleted with an order's id too: it deletes a product that nobody knows.
-        return [_product(topic, body, product, deleted=happened == "deleted")]
+        return [_product(topic, body, product, happened)]
     return []
 
 
@@ -142,10 +142,10 @@ def _refund(refund: dict[str, Any]) -> dict[str, Any]:
     return {"refund_id": identifier(refund, "id"), "amount_micros": abs(micros(refund, "total"))}
 
 
-def _product(topic: str, body: bytes, product: dict[str, Any], *, deleted: bool) -> EventFields:
+def _product(topic: str, body: bytes, product: dict[str, Any], happened: str) -> EventFields:
     product_id = identifier(product, "id")
     named = event_id(topic, product_id, content_hash(body))
-    if deleted:
+    if happened == "deleted":
         gone = {"product_id": product_id, "deleted": True}
         return {"event_id": named, "occur_time": UNTOLD_TIME, "product": gone}
     created = "date_modified_gmt" if product.get("date_modified_gmt") else "date_created_gmt"
@@ -157,5 +157,6 @@ def _product(topic: str, body: bytes, product: dict[str, Any], *, deleted: bool)
         "total_sales": count(product, "total_sales"),
         "update_time": updated,
         "parent_product_id": optional_identifier(product, "parent_id") if product.get("type") == "variation" else "",
+        "restored": happened == "restored",
     }
     return {"event_id": named, "occur_time": updated, "product": told}
