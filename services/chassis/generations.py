@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,20 @@ class FollowingService:
         wakeups: Wakeups,
         chores: Sequence[Chore] = (),
         unfinished: Sequence[Waiting] = (),
+        on_committed: Callable[[int], None] = lambda _partition: None,
     ) -> None:
-        """`chores` are done in every generation. One in which something is `unfinished` isn't swapped in."""
+        """`chores` are done in every generation. One in which something is `unfinished` isn't swapped in.
+
+        `on_committed` is told of each partition to whose state, in any generation, this process has committed; it must
+        be quick.
+        """
         self._name = name
         self._url = make_url(database_url).render_as_string(hide_password=False)
         self._migrations = migrations
         self._subscriptions = subscriptions
         self._chores = chores
         self._unfinished = unfinished
+        self._on_committed = on_committed
         self._registry = open_database(self._url, schema=name, pool_size=2)
         self._running: dict[int, Running] = {}
         self._serving: int | None = None
@@ -192,6 +198,7 @@ class FollowingService:
 
         def published(partition: int, after: int, payloads: Sequence[bytes]) -> None:
             self.log_server.committed(log_id, partition, after, payloads)
+            self._on_committed(partition)
 
         follower = Follower(engine=engine, subscriptions=self._subscriptions, on_published=published)
         task = asyncio.create_task(self._follow(number, engine, follower), name=f"follow generation {number}")

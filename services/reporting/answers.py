@@ -32,18 +32,25 @@ async def report(engine: AsyncEngine, tenant_id: str, plan: Plan, model: str, *,
     """Computes a report; raises `InvalidArgumentError` for a model that is not active."""
     async with moment(engine) as connection:
         tenant = await read_tenant(connection, tenant_id)
-        tenant.model_version(model)
-        shown = plan.currencies(tenant.currency_code)
-        scope = reports.Scope(tenant_id=tenant_id, edition=tenant.edition, model=model, currencies=shown)
-        rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)
-        return Report(
-            tenant=tenant,
-            rows=rows,
-            total_size=total_size,
-            totals=await _totals(connection, plan, tenant, model),
-            others=await statements.read_other_currencies(connection, tenant, plan.period, shown),
-            as_of=await _as_of(connection, tenant.partition),
-        )
+        return await report_at(connection, tenant, plan, model, offset=offset, limit=limit)
+
+
+async def report_at(
+    connection: AsyncConnection, tenant: Tenant, plan: Plan, model: str, *, offset: int, limit: int
+) -> Report:
+    """Computes a report in the connection's moment."""
+    tenant.model_version(model)
+    shown = plan.currencies(tenant.currency_code)
+    scope = reports.Scope(tenant_id=tenant.tenant_id, edition=tenant.edition, model=model, currencies=shown)
+    rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)
+    return Report(
+        tenant=tenant,
+        rows=rows,
+        total_size=total_size,
+        totals=await _totals(connection, plan, tenant, model),
+        others=await statements.read_other_currencies(connection, tenant, plan.period, shown),
+        as_of=await _as_of(connection, tenant.partition),
+    )
 
 
 async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Row | None:
