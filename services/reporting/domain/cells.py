@@ -102,6 +102,8 @@ class Cut(NamedTuple):
     origin_type: str = ""
     tag: str = ""
     classification: str = ""
+    classification_type: str = ""
+    step: str = ""
     experience: str = ""
     journey: str = ""
     notification_channel: str = ""
@@ -128,6 +130,8 @@ class ActivityCell(NamedTuple):
     origin_type: str
     tag: str
     classification: str
+    classification_type: str
+    step: str
     experience: str
     journey: str
     notification_channel: str

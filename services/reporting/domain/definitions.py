@@ -7,10 +7,11 @@ from services.reporting.domain.cells import ActivityCell, Cell
 
 DAY, WEEK, MONTH = "day", "week", "month"
 CHANNEL, TOUCHPOINT, TIER, BOT, AGENT, CAMPAIGN = "channel", "touchpoint", "tier", "bot", "agent", "campaign"
-ORIGIN_TYPE, TAG, CLASSIFICATION = "origin_type", "tag", "classification"
+ORIGIN_TYPE, TAG, CLASSIFICATION, CLASSIFICATION_TYPE = "origin_type", "tag", "classification", "classification_type"
 SKU, EXPERIENCE, JOURNEY, VARIANT, CURRENCY = "sku", "experience", "journey", "variant", "currency"
 NOTIFICATION_CHANNEL = "notification_channel"
 OPTION, LAST_MESSAGE, STEP, COMPLETION = "option", "last_message", "step", "completion"
+JOURNEY_PATH = "journey_path"
 
 TIMES = (DAY, WEEK, MONTH)
 DIMENSIONS = (
@@ -23,6 +24,7 @@ DIMENSIONS = (
     ORIGIN_TYPE,
     TAG,
     CLASSIFICATION,
+    CLASSIFICATION_TYPE,
     SKU,
     CAMPAIGN,
     EXPERIENCE,
@@ -33,11 +35,18 @@ DIMENSIONS = (
     LAST_MESSAGE,
     STEP,
     COMPLETION,
+    JOURNEY_PATH,
     CURRENCY,
 )
 """Every dimension there is."""
 
-COLUMNS = {CURRENCY: "currency_code", OPTION: "label", LAST_MESSAGE: "label", STEP: "label", COMPLETION: "label"}
+COLUMNS = {
+    CURRENCY: "currency_code",
+    OPTION: "label",
+    LAST_MESSAGE: "label",
+    COMPLETION: "label",
+    JOURNEY_PATH: "label",
+}
 """The field of the cells' keys that a dimension stands for, where its name is another one."""
 
 CHANNELS = ("CHAT", "FAQ", "JOURNEY", "MESSAGING", "NUDGE", "PERSONALIZATION", "RECOMMENDATION")
