@@ -8,7 +8,7 @@ OWN_SOURCE = "touchstone"
 API_SOURCE = "api"
 """The source of what tenants append by token."""
 
-_OWN_PAYLOADS = frozenset({"settings", "models", "trackedLink", "linkDecision", "exchangeRates"})
+_OWN_PAYLOADS = frozenset({"settings", "models", "trackedLink", "linkDecision", "exchangeRates", "experiments"})
 
 _OF_SOMEBODY = frozenset({"interaction", "conversation", "storefront", "journey", "exposure", "linkClick"})
 
