@@ -12,6 +12,7 @@ from services.attribution.domain.attribute import WHOLE, Attribution, Considered
 from services.attribution.domain.snapshot import Snapshot
 from services.attribution.domain.touches import Touch
 from services.attribution.wire.times import timestamp
+from services.kernel.identifiers import Identifier, Kind
 
 MOST_TOUCHES: Final = 1000
 """Touches that the evidence lists, at most."""
@@ -59,6 +60,7 @@ def _fill_snapshot(message: credit_pb2.OrderSnapshot, order: Snapshot) -> None:
     message.excluded_reason = credit_pb2.Exclusion.Reason.ValueType(order.excluded or 0)
     message.status = order.status
     message.customer_key = order.customer_key
+    message.session_id = _session(order.identifiers)
     for line in order.lines:
         message.lines.add(
             line_id=line.line_id,
@@ -89,11 +91,17 @@ def _attribution_message(attribution: Attribution) -> credit_pb2.Attribution:
                 gross_micros=credit.gross_micros,
                 net_micros=credit.net_micros,
                 line_id=credit.line_id,
+                session_id=_session(credit.touch.identifiers),
             )
             for credit in attribution.credits
         ],
         excluded_reason=credit_pb2.Exclusion.Reason.ValueType(attribution.excluded or 0),
     )
+
+
+def _session(identifiers: Sequence[Identifier]) -> str:
+    """The visit that is named; empty for none."""
+    return next((identifier.value for identifier in identifiers if identifier.kind is Kind.SESSION), "")
 
 
 def _tier_number(tier: Tier | None) -> credit_pb2.MatchBasis.Tier.ValueType:
