@@ -5,7 +5,7 @@ from typing import Any
 import click
 import grpc
 
-from gateway.cli import deliveries, demo, links, maintenance, privacy, tenants
+from gateway.cli import deliveries, demo, links, maintenance, privacy, rates, tenants
 from gateway.cli.failures import explain, nothing_answers
 from gateway.cli.system import named_by_environment
 
@@ -42,6 +42,7 @@ touchstone.add_command(deliveries.replay)
 touchstone.add_command(deliveries.parked)
 touchstone.add_command(maintenance.rebuild)
 touchstone.add_command(maintenance.verify)
+touchstone.add_command(rates.rates)
 touchstone.add_command(privacy.erase)
 touchstone.add_command(privacy.privacy)
 touchstone.add_command(demo.demo)

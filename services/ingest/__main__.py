@@ -8,6 +8,7 @@ from pydantic import Field, FilePath
 from touchstone.identity.v1.people_service_pb2_grpc import PeopleServiceStub
 from touchstone.ingest.v1 import (
     event_service_pb2_grpc,
+    exchange_rate_service_pb2_grpc,
     privacy_service_pb2_grpc,
     source_service_pb2_grpc,
     tenant_service_pb2_grpc,
@@ -23,6 +24,7 @@ from services.chassis.wakeups import Wakeups
 from services.ingest.erasing.expiry import forget_for_ever
 from services.ingest.erasing.run import Eraser
 from services.ingest.servicer.events import EventServicer
+from services.ingest.servicer.exchange_rates import ExchangeRateServicer
 from services.ingest.servicer.privacy import PrivacyServicer
 from services.ingest.servicer.sources import SourceServicer
 from services.ingest.servicer.tenants import TenantServicer
@@ -33,7 +35,9 @@ from services.ingest.store.vault import Vault, read_key
 
 _NAME = "ingest"
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_SERVICES = tuple(f"touchstone.ingest.v1.{name}Service" for name in ("Event", "Tenant", "Source", "Privacy"))
+_SERVICES = tuple(
+    f"touchstone.ingest.v1.{name}Service" for name in ("Event", "Tenant", "ExchangeRate", "Source", "Privacy")
+)
 
 
 class IngestSettings(ServiceSettings):
@@ -72,6 +76,8 @@ async def _serve(settings: IngestSettings) -> None:
         log_server.serve_on(grpc_server, _SERVICES[0], "FollowEvents")
         tenants = TenantServicer(engine, vault, event_log, directory, signing_key)
         tenant_service_pb2_grpc.add_TenantServiceServicer_to_server(tenants, grpc_server)
+        rates = ExchangeRateServicer(engine, event_log, directory)
+        exchange_rate_service_pb2_grpc.add_ExchangeRateServiceServicer_to_server(rates, grpc_server)
         sources = SourceServicer(engine, vault, directory)
         source_service_pb2_grpc.add_SourceServiceServicer_to_server(sources, grpc_server)
         privacy = PrivacyServicer(engine, vault, directory, people, eraser.asked)
