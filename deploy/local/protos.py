@@ -11,7 +11,12 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACTS = ROOT / "protos"
 GENERATED = CONTRACTS / "gen"
-IMPORTED = ("google/api/annotations.proto", "google/api/http.proto", "google/api/field_behavior.proto")
+IMPORTED = (
+    "google/api/annotations.proto",
+    "google/api/http.proto",
+    "google/api/httpbody.proto",
+    "google/api/field_behavior.proto",
+)
 
 
 def gather_imports(to: Path) -> None:
