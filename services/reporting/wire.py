@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import interaction_pb2, settings_pb2
-from touchstone.reporting.v1 import report_pb2, report_service_pb2, statement_pb2
+from touchstone.reporting.v1 import product_pb2, report_pb2, report_service_pb2, statement_pb2
 from touchstone.type.v1 import money_pb2
 
 from services.reporting.domain import reports
@@ -14,8 +14,9 @@ from services.reporting.domain.definitions import CURRENCY, Metric, Quotient, Un
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
 from services.reporting.domain.figures import AsOf, Report, Row, value
 from services.reporting.domain.periods import Comparison, Period
+from services.reporting.domain.popularity import SPANS, Popularity, Ranking, best_seller
 from services.reporting.domain.statement import Amounts, Statement, WholeStatement
-from services.reporting.domain.tenants import UTC, Tenant
+from services.reporting.domain.tenants import UTC, Cost, Tenant
 
 # A number that is not here is newer than this code: its entry is parked until it is known.
 _CHANNELS = {number: name for name, number in interaction_pb2.Interaction.Channel.items() if number}
@@ -75,6 +76,19 @@ def _credit(credit: credit_pb2.Credit) -> Credit:
 def settings_of(settings: settings_pb2.TenantSettings) -> tuple[str, str]:
     """The zone and the reporting currency; raises `ZoneInfoNotFoundError` for a zone that this machine doesn't know."""
     return ZoneInfo(settings.time_zone or UTC).key, settings.currency_code
+
+
+def cost_of(tenant: Tenant) -> Cost | None:
+    """What the tenant's assistant costs; None when it was not told."""
+    told = settings_pb2.TenantSettings.FromString(tenant.settings)
+    if not told.HasField("assistant_monthly_cost"):
+        return None
+    return Cost(told.assistant_monthly_cost.currency_code, told.assistant_monthly_cost.micros)
+
+
+def language_of(settings: bytes) -> str:
+    """The language tag in a settings document as the tenant's row holds it; empty for none."""
+    return settings_pb2.TenantSettings.FromString(settings).language_code
 
 
 def models_of(complete: credit_pb2.OrderCredits) -> dict[str, int]:
@@ -158,7 +172,7 @@ def _row_message(plan: reports.Plan, row: Row, dimensions: dict[str, str], total
 
 
 def _values(
-    metrics: Iterable[Metric], sums: Mapping[str, int], currency_code: str
+    metrics: Iterable[Metric], sums: Mapping[str, int | None], currency_code: str
 ) -> dict[str, report_pb2.MetricValue]:
     computed = ((metric, value(metric, sums)) for metric in metrics)
     return {
@@ -250,6 +264,49 @@ def _amounts(currency_code: str, amounts: Amounts) -> dict[str, Any]:
         "amount": _money(currency_code, amounts.gross_micros),
         "net": _money(currency_code, amounts.net_micros),
     }
+
+
+def popular_product_message(popularity: Popularity) -> product_pb2.PopularProduct:
+    """A product of a ranked list."""
+    product = popularity.product
+    return product_pb2.PopularProduct(
+        sku=product.sku,
+        product_id=product.product_id,
+        display_name=product.display_name,
+        total_sales=product.total_sales,
+        ranking=_ranking_message(popularity.rankings[0]),
+        **_units(product.units),
+    )
+
+
+def social_proof_message(sku: str, popularity: Popularity) -> product_pb2.SocialProof:
+    """What was asked for by a name, without a sentence."""
+    product = popularity.product
+    return product_pb2.SocialProof(
+        sku=sku,
+        product_sku=product.sku,
+        display_name=product.display_name,
+        best_seller=best_seller(popularity.rankings) is not None,
+        total_sales=product.total_sales,
+        rankings=map(_ranking_message, popularity.rankings),
+        **_units(product.units),
+    )
+
+
+def _units(units: tuple[int, ...]) -> dict[str, Any]:
+    """The fields that tell units over each span."""
+    return {f"units_{days}_days": count for days, count in zip(SPANS, units, strict=True)}
+
+
+def _ranking_message(ranking: Ranking) -> product_pb2.Ranking:
+    return product_pb2.Ranking(
+        by=product_pb2.Ranking.By.ValueType(ranking.by),
+        days=ranking.days,
+        sold=ranking.sold,
+        rank=ranking.rank,
+        ranked=ranking.ranked,
+        percentile=ranking.percentile,
+    )
 
 
 def _money(currency_code: str, micros: int) -> money_pb2.Money:

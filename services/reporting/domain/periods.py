@@ -39,13 +39,14 @@ def day_of(seconds: int, zone: ZoneInfo) -> date:
 
 def read_period(start: str, end: str) -> Period:
     """Reads ISO dates such as "2026-11-01"; raises `InvalidArgumentError` naming `startDate` or `endDate`."""
-    period = Period(start=_read_date("startDate", start), end=_read_date("endDate", end))
+    period = Period(start=read_date("startDate", start), end=read_date("endDate", end))
     if period.end < period.start:
         raise InvalidArgumentError.of("endDate", "is before startDate")
     return period
 
 
-def _read_date(field: str, text: str) -> date:
+def read_date(field: str, text: str) -> date:
+    """Reads an ISO date; raises `InvalidArgumentError` naming the field."""
     day: date | None
     try:
         day = date.fromisoformat(text)
