@@ -12,10 +12,13 @@ from services.attribution.domain.attribute import WHOLE, Attribution, Considered
 from services.attribution.domain.snapshot import Snapshot
 from services.attribution.domain.touches import Touch
 from services.attribution.wire.times import timestamp
-from services.kernel.identifiers import Identifier, Kind
+from services.kernel.identifiers import Identifier, Kind, identifier_key
 
 MOST_TOUCHES: Final = 1000
 """Touches that the evidence lists, at most."""
+
+_NAMING: Final = frozenset((Kind.VISITOR, Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER))
+"""What an order names somebody by."""
 
 
 def order_credits(tenant_id: str, order: Snapshot, attributions: Sequence[Attribution]) -> bytes:
@@ -60,6 +63,9 @@ def _fill_snapshot(message: credit_pb2.OrderSnapshot, order: Snapshot) -> None:
     message.excluded_reason = credit_pb2.Exclusion.Reason.ValueType(order.excluded or 0)
     message.status = order.status
     message.customer_key = order.customer_key
+    message.identifier_keys.extend(
+        sorted({identifier_key(identifier) for identifier in order.identifiers if identifier.kind in _NAMING})
+    )
     message.session_id = _session(order.identifiers)
     for line in order.lines:
         message.lines.add(
