@@ -6,7 +6,12 @@ import grpc
 from touchstone.attribution.v1 import credit_pb2, credit_service_pb2
 from touchstone.ingest.v1 import event_pb2, event_service_pb2
 from touchstone.mesh.v1 import maintenance_service_pb2, maintenance_service_pb2_grpc
-from touchstone.reporting.v1 import report_service_pb2, report_service_pb2_grpc
+from touchstone.reporting.v1 import (
+    product_service_pb2,
+    product_service_pb2_grpc,
+    report_service_pb2,
+    report_service_pb2_grpc,
+)
 
 from services.chassis.channels import open_channel
 from services.chassis.follow import Subscription
@@ -18,6 +23,7 @@ from services.chassis.tokens import read_token
 from services.chassis.wakeups import Wakeups
 from services.reporting import follower
 from services.reporting.background import CHORES
+from services.reporting.product_servicer import ProductServicer
 from services.reporting.servicer import ReportServicer
 from services.reporting.sources import Sources
 
@@ -65,6 +71,7 @@ async def main() -> None:
     def register(server: grpc.aio.Server) -> None:
         reports = ReportServicer(service.serving, Sources(ingest).parked)
         report_service_pb2_grpc.add_ReportServiceServicer_to_server(reports, server)
+        product_service_pb2_grpc.add_ProductServiceServicer_to_server(ProductServicer(service.serving), server)
         maintenance_service_pb2_grpc.add_MaintenanceServiceServicer_to_server(MaintenanceServicer(service), server)
 
     async def follow() -> None:
@@ -77,6 +84,7 @@ async def main() -> None:
         register=register,
         services=[
             report_service_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
+            product_service_pb2.DESCRIPTOR.services_by_name["ProductService"].full_name,
             maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"].full_name,
         ],
         tasks=[follow],
