@@ -1,12 +1,13 @@
 """Answers to requests, each read in one moment: nothing in them can disagree."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import follow
 from services.kernel.partitions import proposed_partition
+from services.reporting import wire
 from services.reporting.domain.figures import AsOf, Report, Row
 from services.reporting.domain.periods import Period
 from services.reporting.domain.reports import Plan
@@ -41,7 +42,7 @@ async def report_at(
     """Computes a report in the connection's moment."""
     tenant.model_version(model)
     shown = plan.currencies(tenant.currency_code)
-    scope = reports.Scope(tenant_id=tenant.tenant_id, edition=tenant.edition, model=model, currencies=shown)
+    scope = _scope(tenant, model, shown)
     rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)
     return Report(
         tenant=tenant,
@@ -57,8 +58,17 @@ async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model
     currency = plan.total_currency(tenant.currency_code)
     if currency is None:
         return None
-    scope = reports.Scope(tenant_id=tenant.tenant_id, edition=tenant.edition, model=model, currencies=(currency,))
-    return await reports.read_totals(connection, plan, scope)
+    return await reports.read_totals(connection, plan, _scope(tenant, model, (currency,)))
+
+
+def _scope(tenant: Tenant, model: str, currencies: tuple[str, ...] | None) -> reports.Scope:
+    return reports.Scope(
+        tenant_id=tenant.tenant_id,
+        edition=tenant.edition,
+        model=model,
+        currencies=currencies,
+        cost=wire.cost_of(tenant),
+    )
 
 
 async def _as_of(connection: AsyncConnection, partition: int) -> AsOf:
@@ -70,6 +80,16 @@ async def _as_of(connection: AsyncConnection, partition: int) -> AsOf:
         credit_position=credits_.position if credits_ else 0,
         apply_time=max((followed.apply_time for followed in applied.values()), default=None),
     )
+
+
+async def positions(engine: AsyncEngine, partitions: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Through which positions of the event log and the credit log figures of some partitions speak."""
+    async with engine.connect() as connection:
+        applied = await follow.positions(connection, partitions)
+    return {
+        partition: (applied.get((partition, "events"), 0), applied.get((partition, "credits"), 0))
+        for partition in partitions
+    }
 
 
 async def statement(engine: AsyncEngine, tenant_id: str, period: Period, model: str) -> WholeStatement:

@@ -4,12 +4,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from services.reporting.domain.definitions import Metric, Slice, Sum
+from services.reporting.domain.metrics.costs import METRICS_OF_COSTS
 from services.reporting.domain.metrics.orders import METRICS_OF_ORDERS
 from services.reporting.domain.metrics.products import METRICS_OF_PRODUCTS
+from services.reporting.domain.metrics.recommendations import METRICS_OF_RECOMMENDATIONS
+from services.reporting.domain.metrics.sales import METRICS_OF_SALES
 
 _ALL = (
     *METRICS_OF_ORDERS,
+    *METRICS_OF_SALES,
     *METRICS_OF_PRODUCTS,
+    *METRICS_OF_COSTS,
+    *METRICS_OF_RECOMMENDATIONS,
 )
 
 
@@ -29,7 +35,7 @@ def _slices(metric: Metric, known: Mapping[str, Metric]) -> Iterator[Slice]:
     if isinstance(metric.formula, Sum):
         yield metric.formula.slice
         return
-    for name in (metric.formula.numerator, metric.formula.denominator):
+    for name in metric.formula.operands:
         yield from _slices(known[name], known)
 
 

@@ -1,7 +1,9 @@
 """What a metric's definition is made of: units, dimensions, the cells that it is summed from, and its formula."""
 
 from dataclasses import dataclass
+from datetime import date
 from enum import IntEnum
+from typing import NamedTuple
 
 from services.reporting.domain.cells import ActivityCell, Cell
 
@@ -66,6 +68,21 @@ class Unit(IntEnum):
     SECONDS = 4
 
 
+class CostDay(NamedTuple):
+    """What the assistant costs on a day, drawn from the tenant's settings; no rollup. Measure: shares.
+
+    A day costs its month's part of the monthly cost: a share is a millionth of money, less than a unit by
+    `COST_SHARES`, a number that the length of every month divides, so that shares are whole.
+    """
+
+    tenant_id: str
+    day: date
+    currency_code: str
+
+
+COST_SHARES = 28 * 29 * 15 * 31
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
     """The cells of one family that some metrics are summed from.
@@ -75,7 +92,7 @@ class Slice:
     apart by.
     """
 
-    family: type[Cell]
+    family: type[Cell] | type[CostDay]
     by_model: bool
     where: tuple[tuple[str, str | bool], ...]
     dimensions: tuple[str, ...]
@@ -84,19 +101,48 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sum:
-    """A measure summed over a slice, less another one where there is one."""
+    """A measure summed over a slice, less another one where there is one, and in parts of which `divisor` make one.
+
+    `may_be_absent` says that a sum of nothing is no 0, but that there is none.
+    """
 
     slice: Slice
     measure: str
     less: str | None = None
+    divisor: int = 1
+    may_be_absent: bool = False
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """No other metric."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotient:
-    """One metric over another, both by name."""
+    """One metric, taken `scale` times, over another, both by name: 3,600 of them make a figure per second one per hour."""
 
     numerator: str
     denominator: str
+    scale: int = 1
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The metrics above and below the line."""
+        return (self.numerator, self.denominator)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One metric less another, both by name."""
+
+    minuend: str
+    subtrahend: str
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The metrics before and behind the minus."""
+        return (self.minuend, self.subtrahend)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +156,7 @@ class Metric:
     label: str
     unit: Unit
     description: str
-    formula: Sum | Quotient
+    formula: Sum | Quotient | Difference
     slices: tuple[Slice, ...] = ()
 
     @property
@@ -129,9 +175,15 @@ def summed(name: str, label: str, unit: Unit, formula: Sum, description: str) ->
     return Metric(name=name, label=label, unit=unit, formula=formula, description=description)
 
 
-def quotient(name: str, label: str, unit: Unit, over: tuple[str, str], description: str) -> Metric:
+def quotient(name: str, label: str, unit: Unit, over: tuple[str, str], description: str, *, scale: int = 1) -> Metric:
     """A metric that is one over another; in `SECONDS` it is a mean span."""
-    formula = Quotient(numerator=over[0], denominator=over[1])
+    formula = Quotient(numerator=over[0], denominator=over[1], scale=scale)
+    return Metric(name=name, label=label, unit=unit, formula=formula, description=description)
+
+
+def difference(name: str, label: str, unit: Unit, of: tuple[str, str], description: str) -> Metric:
+    """A metric that is one less another."""
+    formula = Difference(minuend=of[0], subtrahend=of[1])
     return Metric(name=name, label=label, unit=unit, formula=formula, description=description)
 
 

@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.reporting.domain.catalogue import METRICS
-from services.reporting.domain.definitions import Metric, Sum, Unit
+from services.reporting.domain.definitions import Difference, Metric, Sum, Unit
 from services.reporting.domain.statement import Amounts
 from services.reporting.domain.tenants import Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of a report: the dimensions' values as asked for, and the sums by name, of the compared period too."""
+    """A row of a report: the dimensions' values as asked for, and the sums by name, of the compared period too.
+
+    A sum is None where there is none: not 0, but nothing told.
+    """
 
     dimensions: tuple[str, ...]
-    sums: Mapping[str, int]
-    compared: Mapping[str, int] | None
+    sums: Mapping[str, int | None]
+    compared: Mapping[str, int | None] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +48,33 @@ class Report:
     as_of: AsOf
 
 
-def value(metric: Metric, sums: Mapping[str, int]) -> int | float | None:
-    """The metric's value: micros for money, a float for a ratio or a mean span. None where nothing stands below the line.
+def value(metric: Metric, sums: Mapping[str, int | None]) -> int | float | None:
+    """The metric's value: micros for money, a float for a ratio or a mean span.
 
-    Money per something is rounded to the nearest millionth, halves up.
+    None where nothing stands below the line, or where a part of it was not told. Money is rounded to the nearest
+    millionth, halves up.
     """
-    if isinstance(metric.formula, Sum):
-        return sums[metric.name]
-    above = value(METRICS[metric.formula.numerator], sums)
-    below = value(METRICS[metric.formula.denominator], sums)
-    if not below or above is None:
+    formula = metric.formula
+    if isinstance(formula, Sum):
+        total = sums[metric.name]
+        return total if total is None or formula.divisor == 1 else _rounded(total, formula.divisor)
+    left, right = (value(METRICS[name], sums) for name in formula.operands)
+    if left is None or right is None:
+        return None
+    if isinstance(formula, Difference):
+        return left - right
+    if not right:
         return None
     if metric.unit in (Unit.RATIO, Unit.SECONDS):
-        return above / below
+        return left * formula.scale / right
+    return _rounded(left * formula.scale, right)
+
+
+def change(metric: Metric, sums: Mapping[str, int | None], before: Mapping[str, int | None]) -> float | None:
+    """By which part of what it was before the figure has grown; None where there is nothing to compare with."""
+    now, then = value(metric, sums), value(metric, before)
+    return None if now is None or not then else (now - then) / abs(then)
+
+
+def _rounded(above: float, below: float) -> int:
     return int((2 * above + below) // (2 * below))

@@ -14,7 +14,6 @@ from services.reporting.domain.definitions import (
     MONTH,
     WEEK,
     Metric,
-    Quotient,
     Sum,
 )
 from services.reporting.domain.periods import Comparison, Period, compared, read_period
@@ -201,10 +200,10 @@ def _read_order(orders: Sequence[Order], metrics: Sequence[str], dimensions: Seq
 
 def _parts(metrics: Iterable[Metric]) -> Iterable[Metric]:
     for metric in metrics:
-        if isinstance(metric.formula, Quotient):
-            yield from _parts((METRICS[metric.formula.numerator], METRICS[metric.formula.denominator]))
-        else:
+        if isinstance(metric.formula, Sum):
             yield metric
+        else:
+            yield from _parts(METRICS[name] for name in metric.formula.operands)
 
 
 def _list(names: Iterable[str]) -> str:

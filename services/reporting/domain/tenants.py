@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.kernel.failures import InvalidArgumentError
@@ -15,6 +16,13 @@ DEFAULT_MODELS: Mapping[str, int] = dict.fromkeys(
 """The versions of the models that hold before a tenant has chosen any."""
 
 UTC = "UTC"
+
+
+class Cost(NamedTuple):
+    """What the assistant costs a month, in millionths of a currency."""
+
+    currency_code: str
+    monthly_micros: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,216 @@
+"""The statements of reports, put together from what the catalogue says; values are bound, names stand in it."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import TextClause, text
+
+from services.reporting.domain.catalogue import METRICS
+from services.reporting.domain.cells import MEASURES, ActivityCell, Cell, CreditCell
+from services.reporting.domain.definitions import COLUMNS, DAY, TIMES, CostDay, Difference, Metric, Slice, Sum
+from services.reporting.domain.periods import Comparison
+from services.reporting.domain.reports import Order
+from services.reporting.store.tables import CELLS
+
+NOW, THEN = "now", "then"
+
+_TABLES: dict[type[Any], str] = {family: table.name for family, table in CELLS.items()}
+_MEASURES: dict[type[Any], tuple[str, ...]] = {**MEASURES, CostDay: ()}
+
+
+class Shape(NamedTuple):
+    """What decides a statement's text; its values are bound. Every name in it stands in the catalogue."""
+
+    dimensions: tuple[str, ...]
+    sums: tuple[tuple[str, Sum], ...]
+    comparison: Comparison
+    filters: tuple[str, ...]
+    all_currencies: bool
+    order_by: tuple[Order, ...]
+
+
+@lru_cache(maxsize=512)
+def page(shape: Shape) -> TextClause:
+    """Some rows in the sequence asked for, each with the number of all."""
+    return text(
+        f"SELECT *, count(*) OVER () AS total_size FROM ({_summed(shape)}) AS summed "
+        f"{_ordered(shape)} OFFSET :offset LIMIT :limit"
+    )
+
+
+@lru_cache(maxsize=512)
+def count(shape: Shape) -> TextClause:
+    """The number of rows."""
+    return text(f"SELECT count(*) FROM ({_summed(shape)}) AS summed")
+
+
+@lru_cache(maxsize=512)
+def totals(shape: Shape) -> TextClause:
+    """The sums over all rows."""
+    return text(_summed(shape))
+
+
+def _summed(shape: Shape) -> str:
+    """The rows: what the cells of each source give to them in each period, put together."""
+    sources = dict.fromkeys(_source(shape, formula.slice) for _, formula in shape.sums)
+    parts = " UNION ALL ".join(_part(shape, source, when) for source in sources for when in _periods(shape))
+    sums = [
+        f"sum({column}) AS {column}" if formula.may_be_absent else f"coalesce(sum({column}), 0) AS {column}"
+        for column, _, formula in _columns(shape)
+    ]
+    return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({parts}) AS parts {_grouped(shape)}"
+
+
+class _Source(NamedTuple):
+    """Cells that one look finds: of one family, under one model, with the same filters."""
+
+    family: type[Cell] | type[CostDay]
+    by_model: bool
+    model: str
+    filters: tuple[str, ...]
+
+
+def _source(shape: Shape, slice_: Slice) -> _Source:
+    # A named report's filter leaves those figures as they are that it can't tell apart.
+    filters = tuple(name for name in shape.filters if name in slice_.dimensions)
+    return _Source(slice_.family, slice_.by_model, slice_.model, filters)
+
+
+def _part(shape: Shape, source: _Source, when: str) -> str:
+    """What a source gives in one period; the sums of other sources and periods are nothing in it."""
+    own = [at == when and _source(shape, formula.slice) == source for _, at, formula in _columns(shape)]
+    kinds = dict.fromkeys(
+        formula.slice.where for belongs, (_, _, formula) in zip(own, _columns(shape), strict=True) if belongs
+    )
+    sums = [
+        f"{_sum(formula, among=len(kinds)) if belongs else _NOTHING} AS {column}"
+        for belongs, (column, _, formula) in zip(own, _columns(shape), strict=True)
+    ]
+    cut = [f"{_dimension(shape, name, when)} AS {name}" for name in shape.dimensions]
+    table, conditions = _from(source, when), " AND ".join(_conditions(shape, source, tuple(kinds), when))
+    if source.family is not CreditCell:
+        return f"SELECT {', '.join((*cut, *sums))} FROM {table} WHERE {conditions} {_grouped(shape)}"
+    # The cells of one set of contacts count the same orders: once in each row.
+    once = ("max(orders) AS orders", "sum(gross_micros) AS gross_micros", "sum(net_micros) AS net_micros")
+    cells = (
+        f"SELECT {', '.join((*cut, *_MEASURES[source.family]))} FROM {table} WHERE {conditions} AND contacts = 1 "
+        f"UNION ALL SELECT {', '.join((*cut, *once))} FROM {table} WHERE {conditions} AND contacts > 1 "
+        f"{_grouped(shape, 'day', 'currency_code', 'tier', 'contact_set')}"
+    )
+    return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({cells}) AS cells {_grouped(shape)}"
+
+
+_NOTHING = "CAST(NULL AS numeric)"
+
+
+def _from(source: _Source, when: str) -> str:
+    if source.family is not CostDay:
+        return _TABLES[source.family]
+    return (
+        "(SELECT CAST(:tenant_id AS text) AS tenant_id, CAST(told AS date) AS day, "
+        "CAST(:cost_currency AS text) AS currency_code, "
+        "CAST(:cost_shares AS numeric) / extract(day FROM date_trunc('month', told) + interval '1 month - 1 day') "
+        f"AS shares FROM generate_series(CAST(:{when}_start AS timestamp), CAST(:{when}_end AS timestamp), "
+        "interval '1 day') AS told WHERE CAST(:cost_currency AS text) IS NOT NULL) AS cost_day"
+    )
+
+
+def _periods(shape: Shape) -> tuple[str, ...]:
+    return (NOW,) if shape.comparison is Comparison.NONE else (NOW, THEN)
+
+
+def _columns(shape: Shape) -> Iterator[tuple[str, str, Sum]]:
+    """Each sum in each period: its column, the period, and how it is summed."""
+    for name, formula in shape.sums:
+        for when in _periods(shape):
+            yield f"{when}_{name}", when, formula
+
+
+def _sum(formula: Sum, *, among: int) -> str:
+    """A sum of a source's cells; of those of one kind where several are looked at."""
+    measure = f"sum({formula.measure} - {formula.less})" if formula.less else f"sum({formula.measure})"
+    return measure if among == 1 else f"{measure} FILTER (WHERE {_all(formula.slice.where)})"
+
+
+def _all(where: tuple[tuple[str, str | bool], ...]) -> str:
+    return " AND ".join(f"{name} = '{value}'" for name, value in where) or "true"
+
+
+def _any(kinds: tuple[tuple[tuple[str, str | bool], ...], ...]) -> str:
+    """That a cell is of one of some kinds; where one field tells them apart, in the form that an index answers."""
+    fields = {tuple(name for name, _ in where) for where in kinds}
+    if len(kinds) > 1 and len(fields) == 1 and len(names := fields.pop()) == 1:
+        values = ", ".join(f"'{where[0][1]}'" for where in kinds)
+        return f"{names[0]} IN ({values})"
+    return f"({' OR '.join(f'({_all(where)})' for where in kinds)})"
+
+
+def _grouped(shape: Shape, *besides: str) -> str:
+    # By number: the name of a dimension may be that of another column, too.
+    keys = [*map(str, range(1, len(shape.dimensions) + 1)), *besides]
+    return f"GROUP BY {', '.join(keys)}" if keys else ""
+
+
+def _conditions(
+    shape: Shape, source: _Source, kinds: tuple[tuple[tuple[str, str | bool], ...], ...], when: str
+) -> Iterator[str]:
+    family = source.family
+    yield "tenant_id = :tenant_id"
+    if "edition" in family._fields:
+        yield "edition = :edition"
+    if "model" in family._fields:
+        yield "model = :model" if source.by_model else f"model = '{source.model}'"
+    yield f"day BETWEEN :{when}_start AND :{when}_end"
+    if not shape.all_currencies and family is ActivityCell:
+        # What is no money has no currency, and is in every report.
+        yield "currency_code = ANY(array_append(CAST(:currencies AS text[]), ''))"
+    elif not shape.all_currencies:
+        yield "currency_code = ANY(CAST(:currencies AS text[]))"
+    yield _any(kinds)
+    for name in source.filters:
+        kind = "date" if name in TIMES else "text"
+        yield f"{_dimension(shape, name, when)} = ANY(CAST(:{name}_values AS {kind}[]))"
+    if measures := _MEASURES[family]:
+        yield f"({' OR '.join(f'{measure} <> 0' for measure in measures)})"
+
+
+def _dimension(shape: Shape, name: str, when: str) -> str:
+    if name in TIMES:
+        day = _day(shape, when)
+        return day if name == DAY else f"CAST(date_trunc('{name}', {day}) AS date)"
+    return COLUMNS.get(name, name)
+
+
+def _day(shape: Shape, when: str) -> str:
+    """A cell's day; of the compared period, the day of the present one that it is compared with.
+
+    Every day is compared with one, and only one, also around 29 February.
+    """
+    if when == NOW:
+        return "day"
+    if shape.comparison is Comparison.PREVIOUS_PERIOD:
+        return "(day + (CAST(:now_start AS date) - CAST(:then_start AS date)))"
+    year_later = "CAST(day + interval '1 year' AS date)"
+    return f"greatest(CAST(:now_start AS date), least(CAST(:now_end AS date), {year_later}))"
+
+
+def _ordered(shape: Shape) -> str:
+    if not shape.dimensions:
+        return ""
+    asked = [
+        f"{_figure(METRICS[order.metric]) if order.metric else order.dimension} "
+        f"{'DESC' if order.descending else 'ASC'} NULLS LAST"
+        for order in shape.order_by
+    ]
+    return f"ORDER BY {', '.join((*asked, *shape.dimensions))}"
+
+
+def _figure(metric: Metric) -> str:
+    formula = metric.formula
+    if isinstance(formula, Sum):
+        return f"now_{metric.name}" if formula.divisor == 1 else f"(now_{metric.name} / {formula.divisor})"
+    left, right = (_figure(METRICS[name]) for name in formula.operands)
+    if isinstance(formula, Difference):
+        return f"({left} - {right})"
+    return f"({left} * {formula.scale} / nullif({right}, 0))"
