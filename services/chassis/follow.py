@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.mesh.v1 import log_pb2
 
 from services.chassis import log
+from services.chassis.arrays import numbers
 from services.chassis.database import is_transient
 from services.chassis.groups import in_groups
 from services.chassis.niceness import seconds_without_processor
@@ -143,6 +144,17 @@ async def applied(connection: AsyncConnection, partition: int) -> dict[str, Appl
     """What of a partition was applied to the state that a connection sees, by the log's name."""
     rows = await connection.execute(_READ_APPLIED, {"partition": partition})
     return {row.log: Applied(row.position, row.apply_time) for row in rows}
+
+
+_READ_POSITIONS = text(
+    "SELECT partition_id, log, position FROM checkpoint WHERE partition_id = ANY(CAST(:partitions AS int[]))"
+)
+
+
+async def positions(connection: AsyncConnection, partitions: Iterable[int]) -> dict[tuple[int, str], int]:
+    """Through which position of each log some partitions were applied, by the partition and the log's name."""
+    rows = await connection.execute(_READ_POSITIONS, {"partitions": numbers(partitions)})
+    return {(row.partition_id, row.log): row.position for row in rows}
 
 
 class Follower:

@@ -7,6 +7,8 @@ from touchstone.attribution.v1 import credit_pb2, credit_service_pb2
 from touchstone.ingest.v1 import event_pb2, event_service_pb2
 from touchstone.mesh.v1 import maintenance_service_pb2, maintenance_service_pb2_grpc
 from touchstone.reporting.v1 import (
+    live_service_pb2,
+    live_service_pb2_grpc,
     product_service_pb2,
     product_service_pb2_grpc,
     report_service_pb2,
@@ -21,8 +23,10 @@ from services.chassis.server import run, serve
 from services.chassis.settings import ServiceSettings, load
 from services.chassis.tokens import read_token
 from services.chassis.wakeups import Wakeups
-from services.reporting import follower
+from services.reporting import answers, follower
 from services.reporting.background import CHORES
+from services.reporting.live import Live
+from services.reporting.live_servicer import LiveServicer
 from services.reporting.product_servicer import ProductServicer
 from services.reporting.servicer import ReportServicer
 from services.reporting.sources import Sources
@@ -42,6 +46,7 @@ async def main() -> None:
     ingest = open_channel(settings.ingest_address, token=token)
     attribution = open_channel(settings.attribution_address, token=token)
     wakeups = Wakeups(settings.redis_url)
+    live = Live(wakeups, lambda partitions: answers.positions(service.serving(), partitions))
     service = FollowingService(
         name="reporting",
         database_url=settings.database_url,
@@ -52,7 +57,7 @@ async def main() -> None:
                 channel=ingest,
                 method=f"/{_EVENTS.full_name}/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
-                apply=follower.apply_events,
+                apply=live.noting(follower.apply_events),
                 pause=_EVENTS_PAUSE_SECONDS,
             ),
             Subscription(
@@ -60,17 +65,21 @@ async def main() -> None:
                 channel=attribution,
                 method=f"/{_CREDITS.full_name}/FollowCredits",
                 message_type=credit_pb2.OrderCredits,
-                apply=follower.apply_credits,
+                apply=live.noting(follower.apply_credits),
                 made_from=("events",),
             ),
         ],
         wakeups=wakeups,
         chores=CHORES,
+        on_committed=live.committed,
     )
 
     def register(server: grpc.aio.Server) -> None:
-        reports = ReportServicer(service.serving, Sources(ingest).parked)
+        parked_of = Sources(ingest).parked
+        reports = ReportServicer(service.serving, parked_of)
         report_service_pb2_grpc.add_ReportServiceServicer_to_server(reports, server)
+        watched = LiveServicer(service.serving, parked_of, live)
+        live_service_pb2_grpc.add_LiveServiceServicer_to_server(watched, server)
         product_service_pb2_grpc.add_ProductServiceServicer_to_server(ProductServicer(service.serving), server)
         maintenance_service_pb2_grpc.add_MaintenanceServiceServicer_to_server(MaintenanceServicer(service), server)
 
@@ -84,12 +93,13 @@ async def main() -> None:
         register=register,
         services=[
             report_service_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
+            live_service_pb2.DESCRIPTOR.services_by_name["LiveService"].full_name,
             product_service_pb2.DESCRIPTOR.services_by_name["ProductService"].full_name,
             maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"].full_name,
         ],
         tasks=[follow],
         ready=service.ready,
-        closing=[service.close, wakeups.close, ingest.close, attribution.close],
+        closing=[live.close, service.close, wakeups.close, ingest.close, attribution.close],
     )
 
 

@@ -7,6 +7,7 @@ import grpc
 import orjson
 import pytest
 from touchstone.attribution.v1 import model_service_pb2, model_service_pb2_grpc
+from touchstone.reporting.v1 import live_service_pb2, live_service_pb2_grpc
 
 from gateway.web.app import build
 from gateway.web.rest.streams import EVENTS, LINES, WHOLE, wanted
@@ -45,6 +46,17 @@ class Models(model_service_pb2_grpc.ModelServiceServicer):
             self.ended.set()
 
 
+class Figures(live_service_pb2_grpc.LiveServiceServicer):
+    """Tells of two states after what was last seen, and between them that it is alive, and never ends."""
+
+    async def WatchFigures(self, request, _context):  # noqa: N802
+        seen = int(request.after or 0)
+        yield live_service_pb2.WatchFiguresResponse(event_id=f"{seen + 1}", figures={"total_size": 1})
+        yield live_service_pb2.WatchFiguresResponse(event_id=f"{seen + 1}")
+        yield live_service_pb2.WatchFiguresResponse(event_id=f"{seen + 2}", figures={"total_size": 2})
+        await asyncio.Event().wait()
+
+
 @pytest.fixture
 async def models():
     return Models()
@@ -54,6 +66,7 @@ async def models():
 async def app(models, tmp_path):
     server = grpc.aio.server()
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(models, server)
+    live_service_pb2_grpc.add_LiveServiceServicer_to_server(Figures(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     channel = open_channel(f"127.0.0.1:{port}", token="the mesh's own")
@@ -75,7 +88,7 @@ class Client:
         self.media_type = ""
 
     @asynccontextmanager
-    async def posting(self, app, body, accept=""):
+    async def posting(self, app, body, accept="", path=PATH, **more):
         bodies = [{"type": "http.request", "body": orjson.dumps(body), "more_body": False}]
 
         async def receive():
@@ -85,14 +98,15 @@ class Client:
             return {"type": "http.disconnect"}
 
         headers = [(b"authorization", b"Bearer token"), (b"accept", accept.encode())]
+        headers += [(name.replace("_", "-").encode(), value.encode()) for name, value in more.items()]
         scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
             "method": "POST",
             "scheme": "http",
-            "path": PATH,
-            "raw_path": PATH.encode(),
+            "path": path,
+            "raw_path": path.encode(),
             "query_string": b"",
             "headers": headers,
         }
@@ -251,3 +265,32 @@ async def test_the_description_names_the_formats(app):
     described = orjson.loads((await sent.get())["body"])["paths"][PATH]["post"]
     schema = {"schema": {"$ref": "#/components/schemas/attribution.v1.SimulateModelResponse"}}
     assert described["responses"]["200"]["content"] == dict.fromkeys((WHOLE, LINES, EVENTS), schema)
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "*/*", ""])
+@pytest.mark.parametrize(("more", "first"), [({}, 1), ({"last_event_id": "7"}, 8)])
+async def test_named_messages_go_on_where_a_client_was(app, accept, more, first):
+    async with Client().posting(app, {}, accept, "/v1/live", **more) as client:
+        assert await client.part() == b"retry: 1000\n\n"
+        for number, total in ((first, b"1"), (None, b""), (first + 1, b"2")):
+            frame = await client.part()
+            if number is None:
+                assert frame == b": alive\n\n"
+                continue
+            name, data, *rest = frame.split(b"\n")
+            assert (name, rest) == (b"id: %d" % number, [b"", b""])
+            assert orjson.loads(data.removeprefix(b"data: "))["figures"]["totalSize"] == total.decode()
+        client.gone.set()
+    assert client.media_type == "text/event-stream; charset=utf-8"
+
+
+async def test_of_named_messages_one_is_enough_for_an_object(app):
+    async with Client().posting(app, {}, "application/json, */*", "/v1/live") as client:
+        assert orjson.loads(await client.part())["eventId"] == "1"
+    assert client.media_type == "application/json"
+
+
+async def test_named_messages_as_lines_tell_that_they_are_alive(app):
+    async with Client().posting(app, {"after": "3"}, LINES, "/v1/live", last_event_id="9") as client:
+        assert [orjson.loads(await client.part())["eventId"] for _ in range(3)] == ["4", "4", "5"]
+        client.gone.set()

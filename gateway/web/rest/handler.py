@@ -35,6 +35,7 @@ class Endpoint:
             request_serializer=binding.request_class.SerializeToString,
             response_deserializer=binding.response_class.FromString,
         )
+        self._endless = binding.rpc.server_streaming and streams.EVENT_ID in binding.rpc.output_type.fields_by_name
         self._write = writer(binding.rpc.output_type)
         self._write_part: Callable[[Any], Any] | None = None
         if binding.response_body:
@@ -51,7 +52,7 @@ class Endpoint:
         telemetry.continue_trace(request.headers.get("traceparent", ""))
         call = self._call(message, metadata=metadata)
         if self.binding.rpc.server_streaming:
-            return await streams.answer(request, call, self._written)
+            return await streams.answer(request, call, self._written, endless=self._endless)
         return Response(self._written(await call), media_type=streams.WHOLE, headers=streams.NO_STORE)
 
     def _written(self, response: Any) -> bytes:
@@ -78,6 +79,9 @@ class Endpoint:
             fields[name] = value
         for path, value in variables.items():
             _place_variable(fields, self.binding, path, value)
+        # What a browser says by itself when it connects again.
+        if self._endless and (last := request.headers.get(streams.LAST_EVENT_ID)):
+            fields.setdefault(streams.AFTER, last)
         return fields
 
 

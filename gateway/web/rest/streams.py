@@ -17,7 +17,21 @@ WHOLE: Final = "application/json"
 FORMATS: Final = (LINES, EVENTS, WHOLE)
 """What is answered, the best first where a client names several alike."""
 
+EVENT_ID: Final = "event_id"
+"""The field that names a message: a stream of such messages has no end, and goes on from one that was seen.
+
+A message with nothing else says that the stream is alive.
+"""
+AFTER: Final = "after"
+"""The request's field for the name of the message that was last seen."""
+LAST_EVENT_ID: Final = "last-event-id"
+
 NO_STORE: Final = {"cache-control": "no-store"}
+_AS_IT_COMES: Final = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+"""Nobody on the way keeps parts back, to store or to compress them."""
+
+_RETRY: Final = b"retry: 1000\n\n"
+"""Milliseconds after which a client connects again."""
 
 Call: TypeAlias = "grpc.aio.UnaryStreamCall[Any, Any]"
 Write: TypeAlias = Callable[[Any], bytes]
@@ -26,15 +40,15 @@ Write: TypeAlias = Callable[[Any], bytes]
 _T = TypeVar("_T")
 
 
-def wanted(accept: str) -> str:
-    """Which of `FORMATS` an Accept header asks for. A stream must be named: who takes anything gets one object."""
+def wanted(accept: str, otherwise: str = WHOLE) -> str:
+    """Which of `FORMATS` an Accept header asks for. Who names none, or takes anything, gets `otherwise`."""
     weights = dict.fromkeys(FORMATS, 0.0)
     for entry in accept.lower().split(","):
         name, *parameters = (part.strip() for part in entry.split(";"))
         if name in weights:
             weights[name] = max(weights[name], _weight(parameters))
     best = max(FORMATS, key=lambda name: weights[name])
-    return best if weights[best] else WHOLE
+    return best if weights[best] else otherwise
 
 
 def _weight(parameters: list[str]) -> float:
@@ -52,7 +66,7 @@ class _Streamed(StreamingResponse):
     """Frames of a call, which ends with the response, however that ends."""
 
     def __init__(self, call: Call, frames: AsyncIterator[bytes], media_type: str) -> None:
-        super().__init__(frames, media_type=media_type, headers=NO_STORE)
+        super().__init__(frames, media_type=media_type, headers=_AS_IT_COMES)
         self._call = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,19 +77,24 @@ class _Streamed(StreamingResponse):
             self._call.cancel()
 
 
-async def answer(request: Request, call: Call, write: Write) -> Response:
+async def answer(request: Request, call: Call, write: Write, *, endless: bool = False) -> Response:
     """The stream in the format that the request accepts.
 
+    One whose messages have names is `endless`: who wants an object gets the first one, who names no format the events.
     Whoever closes the connection cancels the call. Raises what happens before the first message; what happens later
     is the last line, or an event named "error".
     """
-    chosen = wanted(request.headers.get("accept", ""))
+    chosen = wanted(request.headers.get("accept", ""), EVENTS if endless else WHOLE)
     if chosen == WHOLE:
-        last = await _while_connected(request, call, _last(call))
-        return Response(b"{}" if last is grpc.aio.EOF else write(last), media_type=WHOLE, headers=NO_STORE)
+        message = await _while_connected(request, call, call.read() if endless else _last(call))
+        if endless:
+            call.cancel()
+        return Response(b"{}" if message is grpc.aio.EOF else write(message), media_type=WHOLE, headers=NO_STORE)
     first = await _while_connected(request, call, call.read())
-    frame = _line if chosen == LINES else _event
-    return _Streamed(call, _framed(call, first, write, frame), chosen)
+    if chosen == LINES:
+        return _Streamed(call, _framed(call, first, lambda message: _line(write(message)), _line), chosen)
+    frames = _framed(call, first, lambda message: _event(message, write, named=endless), _error_event)
+    return _Streamed(call, _retrying(frames) if endless else frames, chosen)
 
 
 async def _last(call: Call) -> Any:
@@ -106,19 +125,33 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-async def _framed(call: Call, first: Any, write: Write, frame: Callable[[bytes, bool], bytes]) -> AsyncIterator[bytes]:
+async def _framed(call: Call, first: Any, frame: Write, failed: Callable[[bytes], bytes]) -> AsyncIterator[bytes]:
     message = first
     try:
         while message is not grpc.aio.EOF:
-            yield frame(write(message), False)
+            yield frame(message)
             message = await call.read()
     except grpc.aio.AioRpcError as error:
-        yield frame(b'{"error":%b}' % errors.answer_to(error).body, True)
+        yield failed(b'{"error":%b}' % errors.answer_to(error).body)
 
 
-def _line(written: bytes, _failed: bool) -> bytes:
+async def _retrying(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield _RETRY
+    async for frame in frames:
+        yield frame
+
+
+def _line(written: bytes) -> bytes:
     return written + b"\n"
 
 
-def _event(written: bytes, failed: bool) -> bytes:
-    return b"%bdata: %b\n\n" % (b"event: error\n" if failed else b"", written)
+def _event(message: Any, write: Write, *, named: bool) -> bytes:
+    if not named:
+        return b"data: %b\n\n" % write(message)
+    if len(message.ListFields()) == 1:
+        return b": alive\n\n"
+    return b"id: %b\ndata: %b\n\n" % (getattr(message, EVENT_ID).encode(), write(message))
+
+
+def _error_event(written: bytes) -> bytes:
+    return b"event: error\ndata: %b\n\n" % written
