@@ -196,6 +196,16 @@ def test_deletions():
     assert (event.product.product_id, event.product.deleted) == ("78", True)
 
 
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the platform's own samples are not here")
+def test_a_sample_product_of_several_skus():
+    sent = orjson.loads((SAMPLES / "pyapi_product.json").read_bytes())["product"]
+    product, *variants = (event.product for event in translated("products/update", sent))
+    assert (product.product_id, product.display_name, product.sku) == (str(sent["id"]), sent["title"], "")
+    assert [(one.product_id, one.sku) for one in variants] == [(str(v["id"]), v["sku"]) for v in sent["variants"]]
+    assert {one.parent_product_id for one in variants} == {product.product_id}
+    assert not any(one.HasField("total_sales") for one in (product, *variants))
+
+
 def test_products_with_one_and_with_several_variants():
     product = {"id": 1, "title": "Tea", "updated_at": "2026-11-20T12:00:00Z", "variants": [{"id": 2, "sku": "T"}]}
     (event,) = translated("products/update", product)

@@ -168,6 +168,23 @@ def test_products():
     assert not untold.product.HasField("total_sales")
     (deleted,) = translated("product.deleted", b'{"id":29}')
     assert deleted.product.deleted
+    (restored,) = translated("product.restored", body)
+    assert (restored.product.restored, restored.product.display_name) == (True, sent["name"])
+    assert not event.product.restored
+
+
+def test_every_recorded_product_tells_its_sales_and_what_it_is_a_variation_of():
+    told = [
+        (orjson.loads(body), translated(topic, body)[0].product)
+        for _, headers, body in recorded()
+        if (topic := headers.get("x-wc-webhook-topic", "")) in ("product.created", "product.updated")
+    ]
+    assert len(told) == 16
+    for sent, product in told:
+        assert product.total_sales == int(sent["total_sales"])
+        assert product.sku == sent["sku"]
+        assert product.parent_product_id == (str(sent["parent_id"]) if sent["type"] == "variation" else "")
+    assert sum(bool(product.parent_product_id) for _, product in told) == 3
 
 
 @pytest.mark.parametrize(
