@@ -10,9 +10,15 @@ from touchstone.ingest.v1 import event_pb2
 from services.chassis.follow import Entry
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import add
+from services.reporting.domain.pending import Pending
 from services.reporting.domain.tenants import Tenant
-from services.reporting.store import activities, rollups
+from services.reporting.store import activities, pending, rollups
 from services.reporting.store.activities import Key
+
+
+def nothing_pending(_tenant: Tenant, _key: str, _state: bytes) -> Sequence[Pending]:
+    """Of most kinds everything counts from the moment that it is told of."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +28,15 @@ class Kind:
     `keys_of` names the facts of this kind that an event is told of; mostly none or one. `fold` makes a fact's state
     from the state before, empty for a new one, and more events: whatever the sequence they are told in, and however they
     are grouped, the same events make the same state. `contributions` are the cells that a fact is part of, and what it
-    adds to each; it follows from the tenant's settings and the state alone.
+    adds to each; it follows from the tenant's settings and the state alone. `pending` is the part of these that is not
+    to be counted before a moment, one a figure at most.
     """
 
     name: str
     keys_of: Callable[[event_pb2.LoggedEvent], Iterable[str]]
     fold: Callable[[bytes, Sequence[event_pb2.LoggedEvent]], bytes]
     contributions: Callable[[Tenant, str, bytes], Mapping[Cell, Measures]]
+    pending: Callable[[Tenant, str, bytes], Sequence[Pending]] = nothing_pending
 
 
 async def apply(
@@ -36,10 +44,10 @@ async def apply(
     kinds: Mapping[str, Kind],
     entries: Sequence[Entry[event_pb2.LoggedEvent]],
     tenants: Mapping[str, Tenant],
-) -> None:
+) -> dict[Key, tuple[bytes, bytes]]:
     """Folds events into the facts that they tell of, and adds what that changes to the rollups.
 
-    `tenants` are as the cells are counted at present.
+    `tenants` are as the cells are counted at present. Answers the facts that changed: as they were, and as they are.
     """
     told: dict[Key, list[event_pb2.LoggedEvent]] = defaultdict(list)
     for entry in entries:
@@ -47,25 +55,33 @@ async def apply(
             for key in kind.keys_of(entry.message):
                 told[entry.message.tenant_id, kind.name, key].append(entry.message)
     if not told:
-        return
+        return {}
     before = await activities.read(connection, told)
     after = {key: kinds[key[1]].fold(before.get(key, b""), events) for key, events in told.items()}
     changed = {key: state for key, state in after.items() if state != before.get(key, b"")}
     await activities.write(connection, changed)
     sums: dict[Cell, Measures] = {}
+    until: dict[Key, Sequence[Pending]] = {}
     for (tenant_id, name, key), state in changed.items():
-        contributions = kinds[name].contributions
+        contributions, pending_of = kinds[name].contributions, kinds[name].pending
         add(sums, contributions(tenants[tenant_id], key, state))
         if old := before.get((tenant_id, name, key)):
             add(sums, _negative(contributions(tenants[tenant_id], key, old)))
+        now = pending_of(tenants[tenant_id], key, state)
+        if now != (pending_of(tenants[tenant_id], key, old) if old else ()):
+            until[tenant_id, name, key] = now
     await rollups.add(connection, {cell: measures for cell, measures in sums.items() if any(measures)})
+    await pending.write(connection, until)
+    return {key: (before.get(key, b""), state) for key, state in changed.items()}
 
 
 async def recount(connection: AsyncConnection, kinds: Mapping[str, Kind], tenant: Tenant) -> None:
     """Sums a tenant's rollups of activity anew, in the caller's transaction."""
     await rollups.clear_activity(connection, tenant.tenant_id)
+    await pending.clear(connection, tenant.tenant_id)
     async for chunk in activities.read_all(connection, tenant.tenant_id):
         await rollups.add(connection, summed(kinds, tenant, chunk))
+        await pending.add(connection, awaited(kinds, tenant, chunk))
 
 
 def summed(kinds: Mapping[str, Kind], tenant: Tenant, facts: Iterable[tuple[Key, bytes]]) -> dict[Cell, Measures]:
@@ -74,6 +90,14 @@ def summed(kinds: Mapping[str, Kind], tenant: Tenant, facts: Iterable[tuple[Key,
     for (_, name, key), state in facts:
         add(sums, kinds[name].contributions(tenant, key, state))
     return {cell: measures for cell, measures in sums.items() if any(measures)}
+
+
+def awaited(
+    kinds: Mapping[str, Kind], tenant: Tenant, facts: Iterable[tuple[Key, bytes]]
+) -> dict[Key, Sequence[Pending]]:
+    """What is pending of some facts of a tenant."""
+    found = {key: kinds[key[1]].pending(tenant, key[2], state) for key, state in facts}
+    return {key: some for key, some in found.items() if some}
 
 
 def _negative(cells: Mapping[Cell, Measures]) -> dict[Cell, Measures]:

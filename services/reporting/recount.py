@@ -6,12 +6,14 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporting import wire
-from services.reporting.activities import summed
+from services.reporting.activities import awaited, summed
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import add, differences
+from services.reporting.domain.pending import Pending
 from services.reporting.domain.tenants import Tenant
 from services.reporting.kinds import KINDS
-from services.reporting.store import activities, facts, rollups
+from services.reporting.store import activities, facts, pending, rollups
+from services.reporting.store.activities import Key
 
 
 class Progress(NamedTuple):
@@ -41,13 +43,18 @@ async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[P
         checked += len(chunk)
         if checked < total:
             yield Progress(checked, total, 0)
+    until: set[tuple[Key, Pending]] = set()
     async for states in activities.read_all(connection, tenant.tenant_id):
         add(expected, summed(KINDS, tenant, states))
+        until |= {(key, one) for key, some in awaited(KINDS, tenant, states).items() for one in some}
     different = 0
+    async for row in pending.read_all(connection, tenant.tenant_id):
+        different += row not in until
+        until.discard(row)
     async for cell, measures in rollups.read(connection, tenant.tenant_id, tenant.edition):
         different += expected.pop(cell, None) != measures
     missing = sum(1 for measures in expected.values() if any(measures))
-    yield Progress(checked, total, different + missing)
+    yield Progress(checked, total, different + missing + len(until))
 
 
 def _summed(chunk: list[facts.StoredFact], tenant: Tenant) -> dict[Cell, Measures]:

@@ -1,0 +1,148 @@
+"""Conversations, folded from their steps and from the interactions in them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from touchstone.ingest.v1 import conversation_pb2, event_pb2, interaction_pb2, settings_pb2
+
+from services.kernel.crawlers import is_crawler
+from services.reporting.activities import Kind
+from services.reporting.domain import conversation_cells
+from services.reporting.domain.cells import Cell, Measures
+from services.reporting.domain.contributions import add
+from services.reporting.domain.conversation_cells import Rules
+from services.reporting.domain.conversations import Actors, Event, Step, kept
+from services.reporting.domain.pending import Pending
+from services.reporting.domain.tenants import Tenant
+
+_SECOND = 1_000_000_000
+_SILENCE = 24 * 3600 * _SECOND
+_CHANNELS = {number: name for name, number in interaction_pb2.Interaction.Channel.items() if number}
+_ORIGINS = {number: name if number else "" for name, number in conversation_pb2.Conversation.OriginType.items()}
+_STEPS = {step.value: step for step in Step if step}
+_ACTORS = {
+    conversation_pb2.Conversation.VISITOR: Actors.VISITOR,
+    conversation_pb2.Conversation.BOT: Actors.BOT,
+    conversation_pb2.Conversation.AGENT: Actors.AGENT,
+}
+
+
+def _keys_of(logged: event_pb2.LoggedEvent) -> Iterable[str]:
+    match logged.event.WhichOneof("payload"):
+        case "conversation" if logged.event.conversation.step in _STEPS:
+            return (logged.event.conversation.conversation_id,)
+        # Whoever follows a link may be in a conversation, but says nothing in it.
+        case "interaction" if (
+            logged.event.interaction.conversation_id
+            and logged.event.interaction.action != interaction_pb2.Interaction.LINK_CLICK
+        ):
+            return (logged.event.interaction.conversation_id,)
+        case _:
+            return ()
+
+
+def _fold(state: bytes, told: Sequence[event_pb2.LoggedEvent]) -> bytes:
+    return _written((*_read(state), *map(_event, told)))
+
+
+def _event(logged: event_pb2.LoggedEvent) -> Event:
+    event = logged.event
+    at = event.occur_time.seconds * _SECOND + event.occur_time.nanos
+    if event.WhichOneof("payload") == "interaction":
+        return _interaction(at, logged.source, event)
+    said = event.conversation
+    return Event(
+        at,
+        logged.source,
+        event.event_id,
+        step=_STEPS[said.step],
+        # Options are chosen by visitors, whoever tells of it.
+        actors=Actors.VISITOR
+        if said.step == conversation_pb2.Conversation.OPTION_CHOSEN
+        else _ACTORS.get(said.actor, Actors.NOBODY_KNOWN),
+        touchpoint=said.touchpoint,
+        bot=said.bot_name,
+        agent=said.agent_id,
+        campaign=said.campaign,
+        origin_type=_ORIGINS.get(said.origin_type, ""),
+        flow_step=said.flow_step,
+        label=said.label,
+    )
+
+
+def _interaction(at: int, source: str, event: event_pb2.Event) -> Event:
+    reached = event.interaction
+    return Event(
+        at,
+        source,
+        event.event_id,
+        step=Step.MESSAGE if reached.action == interaction_pb2.Interaction.MESSAGE else Step.REACHED,
+        actors=_writers(reached),
+        channel=_CHANNELS.get(reached.channel, ""),
+        touchpoint=reached.touchpoint,
+        bot=reached.bot_name,
+        agent=reached.agent_id,
+        campaign=reached.campaign,
+        crawler=is_crawler(reached.user_agent),
+    )
+
+
+def _writers(reached: interaction_pb2.Interaction) -> Actors:
+    """An answered message is the visitor's and the answerer's; without an answer it is the agent's that it names."""
+    answerer = Actors.AGENT if reached.agent_id else Actors.BOT
+    if reached.answer:
+        return Actors.VISITOR | answerer
+    return Actors.AGENT if reached.agent_id else Actors.VISITOR
+
+
+def _written(events: Iterable[Event]) -> bytes:
+    """What is kept of events: each text once, and rows that name them by their places."""
+    rows = kept(events)
+    texts = sorted({value for row in rows for value in row if isinstance(value, str)})
+    places = {value: place for place, value in enumerate(texts)}
+    return orjson.dumps([texts, [[places[v] if isinstance(v, str) else int(v) for v in row] for row in rows]])
+
+
+def _read(state: bytes) -> Iterator[Event]:
+    if not state:
+        return
+    texts: list[str]
+    texts, rows = orjson.loads(state)
+    for at, source, event_id, step, actors, *named, crawler in rows:
+        names = [texts[place] for place in named]
+        place = (at, texts[source], texts[event_id])
+        yield Event._make((*place, Step(step), Actors(actors), *names, bool(crawler)))
+
+
+@lru_cache(maxsize=256)
+def _rules(settings: bytes, time_zone: str) -> Rules:
+    told = settings_pb2.TenantSettings.FromString(settings)
+    span = told.abandonment_silence
+    return Rules(
+        zone=Tenant(tenant_id="", partition=0, time_zone=time_zone).zone,
+        silence=span.seconds * _SECOND + span.nanos if told.HasField("abandonment_silence") else _SILENCE,
+        types={one.name: one.type for one in told.classifications},
+        count_crawlers=told.count_crawlers,
+    )
+
+
+def _counted(tenant: Tenant, state: bytes) -> tuple[list[Any], list[Pending]]:
+    rules = _rules(tenant.settings, tenant.time_zone)
+    return conversation_cells.contributions(tenant.tenant_id, tuple(_read(state)), rules)
+
+
+def _contributions(tenant: Tenant, _key: str, state: bytes) -> Mapping[Cell, Measures]:
+    sums: dict[Cell, Measures] = {}
+    for cell in _counted(tenant, state)[0]:
+        add(sums, {cell: (1,)})
+    return sums
+
+
+def _pending(tenant: Tenant, _key: str, state: bytes) -> Sequence[Pending]:
+    return _counted(tenant, state)[1]
+
+
+CONVERSATIONS = Kind(name="conversation", keys_of=_keys_of, fold=_fold, contributions=_contributions, pending=_pending)
+"""Conversations, by their ids."""
