@@ -53,7 +53,7 @@ async def decide_coming(connection: AsyncConnection, partition: int) -> list[byt
 async def decide_waiting(connection: AsyncConnection, partition: int) -> list[bytes]:
     """Decides a page of the orders that a change concerned together with very many others."""
     waiting = await reopening.read_waiting(connection, partition, PAGE)
-    causes = {one.key: Cause(cause_kind(one.cause), one.position) for one in waiting}
+    causes = {one.key: Cause(cause_kind(one.cause), one.position, one.receive_micros) for one in waiting}
     editions = await editions_of(connection, {key.tenant_id for key in causes})
     known = await orders.read_orders(connection, causes)
     published = await recompute(

@@ -30,7 +30,9 @@ class _Batch:
     def __init__(self, entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> None:
         self.tenants: set[str] = set()
         self.orders: dict[OrderKey, list[Told]] = {}
-        self.order_positions: dict[OrderKey, int] = {}
+        self.order_causes: dict[OrderKey, Cause] = {}
+        self.times: dict[int, int] = {}
+        """When what happened was received, by position."""
         self.happened: list[Happened] = []
         self.settings: dict[str, tuple[int, bytes]] = {}
         self.model_sets: dict[str, list[rules_store.ModelSetRow]] = {}
@@ -43,12 +45,15 @@ class _Batch:
             case "order":
                 key = OrderKey(tenant_id, event.order.order_id, logged.source)
                 self.orders.setdefault(key, []).append(events_wire.told(event))
-                self.order_positions[key] = position
+                self.order_causes[key] = Cause(BY_ORDER, position, logged.receive_time.ToMicroseconds())
             case "interaction" | "conversation" | "storefront":
                 what = events_wire.happened(logged.source, event)
                 if what is None:
                     return
-                self.happened.append(Happened(tenant_id, position, what, event.SerializeToString()))
+                self.times[position] = logged.receive_time.ToMicroseconds()
+                self.happened.append(
+                    Happened(tenant_id, position, what, event.SerializeToString(), self.times[position])
+                )
             case "settings":
                 self.settings[tenant_id] = (position, event.settings.SerializeToString(deterministic=True))
             case "models":
@@ -73,8 +78,8 @@ async def apply_events(
     known_editions = await _take_rules(connection, partition, batch)
     spans = {tenant_id: known.spans for tenant_id, known in known_editions.items()}
     concerned = await reach(connection, partition, batch.happened, spans)
-    causes = {key: Cause(BY_TOUCH, position) for key, position in concerned.items()}
-    causes.update({key: Cause(BY_ORDER, position) for key, position in batch.order_positions.items()})
+    causes = {key: Cause(BY_TOUCH, position, batch.times.get(position, 0)) for key, position in concerned.items()}
+    causes.update(batch.order_causes)
     kept = {order.key: order for order in await orders.read_orders(connection, causes)}
     told = [reopened(key, kept.get(key), batch.orders.get(key, ()), cause) for key, cause in causes.items()]
     return await recompute(connection, told, known_editions)
@@ -114,10 +119,11 @@ async def apply_people(
                 position = max(concerned.get((tenant_id, person_id), 0), _position(standing))
                 concerned[tenant_id, person_id] = position
     persons_concerned = (reopening.ByPerson(*person, position) for person, position in concerned.items())
-    found = await reopening.orders_by_people(connection, partition, identifiers, persons_concerned)
+    times = {entry.position: entry.message.cause_receive_time.ToMicroseconds() for entry in entries}
+    found = await reopening.orders_by_people(connection, partition, identifiers, persons_concerned, times)
     known_editions = await editions_of(connection, {key.tenant_id for key in found})
     told = [
-        reopened(order.key, order, (), Cause(BY_PEOPLE, found[order.key]))
+        reopened(order.key, order, (), Cause(BY_PEOPLE, found[order.key], times.get(found[order.key], 0)))
         for order in await orders.read_orders(connection, found)
     ]
     return await recompute(connection, told, known_editions)

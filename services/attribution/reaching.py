@@ -22,6 +22,7 @@ class Happened(NamedTuple):
     position: int
     what: Touch | Step | Seen
     event: bytes
+    receive_micros: int = 0
 
 
 async def reach(
@@ -40,7 +41,8 @@ async def reach(
     await blocks.append(connection, blocks.TOUCHES, rows)
     concerned = [by for one in fresh for by in _by_itself(one, spans[one.tenant_id])]
     concerned += await _by_conversations(connection, fresh, spans)
-    return await reopening.orders_by_touches(connection, partition, concerned)
+    times = {one.position: one.receive_micros for one in happened}
+    return await reopening.orders_by_touches(connection, partition, concerned, times)
 
 
 def _new(one: Happened) -> touches.NewTouch:

@@ -33,7 +33,7 @@ async def apply(
     return [
         entry
         for tenant_id in sorted(changes)
-        for entry in wire.people_changes(tenant_id, changes[tenant_id], tenants[tenant_id].facts.position)
+        for entry in wire.people_changes(tenant_id, changes[tenant_id], tenants[tenant_id].facts)
     ]
 
 

@@ -1,6 +1,6 @@
 """Which orders a new touch or a change of people may concern, and those of them that wait because they are many."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import TextClause, text
@@ -111,12 +111,15 @@ def _listing(found: str) -> TextClause:
 def _queueing(found: str) -> TextClause:
     """Lets all orders found wait; the greatest position is told as the cause."""
     return text(
-        f"""INSERT INTO reopened_order (tenant_id, order_id, source, position, cause, partition_id)
-            SELECT found.*, :cause, :partition FROM ({found}) AS found
+        f"""INSERT INTO reopened_order (tenant_id, order_id, source, position, cause, partition_id, receive_micros)
+            SELECT found.*, :cause, :partition, coalesce(received.micros, 0)
+            FROM ({found}) AS found (tenant_id, order_id, source, position)
+            LEFT JOIN unnest(CAST(:received_positions AS bigint[]), CAST(:received_micros AS bigint[]))
+                AS received (position, micros) USING (position)
             ON CONFLICT (tenant_id, order_id, source) DO UPDATE
-            SET position = CASE WHEN reopened_order.cause = excluded.cause
-                                THEN greatest(reopened_order.position, excluded.position) ELSE excluded.position END,
-                cause = excluded.cause, partition_id = excluded.partition_id"""
+            SET position = excluded.position, receive_micros = excluded.receive_micros,
+                cause = excluded.cause, partition_id = excluded.partition_id
+            WHERE reopened_order.cause <> excluded.cause OR reopened_order.position < excluded.position"""
     )
 
 
@@ -126,7 +129,7 @@ _LIST_BY_PEOPLE, _QUEUE_BY_PEOPLE = _listing(_BY_PEOPLE), _queueing(_BY_PEOPLE)
 _PARTITIONS_WAITING = text("SELECT DISTINCT partition_id FROM reopened_order")
 
 _READ_WAITING = text(
-    """SELECT tenant_id, order_id, source, cause, position FROM reopened_order
+    """SELECT tenant_id, order_id, source, cause, position, receive_micros FROM reopened_order
        WHERE partition_id = :partition ORDER BY tenant_id, order_id, source LIMIT :count"""
 )
 
@@ -145,11 +148,12 @@ _FORGET_WAITING = text(
 
 
 class Waiting(NamedTuple):
-    """An order that waits to be computed anew, and why: a `Cause.Kind` and a position."""
+    """An order that waits to be computed anew, and why: a `Cause.Kind`, a position and when that was received."""
 
     key: OrderKey
     cause: int
     position: int
+    receive_micros: int
 
 
 def _spans(told: Iterable[ByTouch]) -> list[ByTouch]:
@@ -178,9 +182,12 @@ def _spans(told: Iterable[ByTouch]) -> list[ByTouch]:
 
 
 async def orders_by_touches(
-    connection: AsyncConnection, partition: int, told: Iterable[ByTouch]
+    connection: AsyncConnection, partition: int, told: Iterable[ByTouch], times: Mapping[int, int]
 ) -> dict[OrderKey, int]:
-    """Orders that new touches may concern, with the greatest position among these touches; none when they must wait."""
+    """Orders that new touches may concern, with the greatest position among these touches; none when they must wait.
+
+    `times` are when the touches were received, by position, in microseconds since 1970.
+    """
     wanted = _spans(told)
     if not wanted:
         return {}
@@ -196,14 +203,21 @@ async def orders_by_touches(
     found = _found(await connection.execute(_LIST_BY_TOUCHES, bound))
     if len(found) <= MOST_AT_ONCE:
         return found
-    await connection.execute(_QUEUE_BY_TOUCHES, {**bound, "cause": _BY_TOUCH_CAUSE, "partition": partition})
+    await connection.execute(_QUEUE_BY_TOUCHES, {**bound, **_queued(partition, _BY_TOUCH_CAUSE, times)})
     return {}
 
 
 async def orders_by_people(
-    connection: AsyncConnection, partition: int, changed: Iterable[ByIdentifier], persons: Iterable[ByPerson]
+    connection: AsyncConnection,
+    partition: int,
+    changed: Iterable[ByIdentifier],
+    persons: Iterable[ByPerson],
+    times: Mapping[int, int],
 ) -> dict[OrderKey, int]:
-    """Orders that changes of people may concern, with the greatest position among these changes; none when they wait."""
+    """Orders that changes of people may concern, with the greatest position among these changes; none when they wait.
+
+    `times` are as for touches.
+    """
     identifiers, people = list(changed), list(persons)
     bound = {
         "tenant_ids": texts(one.tenant_id for one in identifiers),
@@ -218,8 +232,17 @@ async def orders_by_people(
     found = _found(await connection.execute(_LIST_BY_PEOPLE, bound))
     if len(found) <= MOST_AT_ONCE:
         return found
-    await connection.execute(_QUEUE_BY_PEOPLE, {**bound, "cause": _BY_PEOPLE_CAUSE, "partition": partition})
+    await connection.execute(_QUEUE_BY_PEOPLE, {**bound, **_queued(partition, _BY_PEOPLE_CAUSE, times)})
     return {}
+
+
+def _queued(partition: int, cause: int, times: Mapping[int, int]) -> dict[str, Any]:
+    return {
+        "partition": partition,
+        "cause": cause,
+        "received_positions": numbers(times.keys()),
+        "received_micros": numbers(times.values()),
+    }
 
 
 def _found(rows: Iterable[Any]) -> dict[OrderKey, int]:

@@ -20,10 +20,14 @@ _OWN_SOURCE = "touchstone"
 
 
 class Cause(NamedTuple):
-    """What caused an entry, and its position in the log that told of it."""
+    """What caused an entry, its position in the log that told of it, and when that was received.
+
+    The time is in microseconds since 1970, 0 where it is not known.
+    """
 
     kind: credit_pb2.Cause.Kind.ValueType
     position: int
+    receive_micros: int = 0
 
 
 def cause_kind(number: int) -> credit_pb2.Cause.Kind.ValueType:
@@ -34,6 +38,8 @@ def cause_kind(number: int) -> credit_pb2.Cause.Kind.ValueType:
 def published(stored: bytes, cause: Cause, edition: int) -> bytes:
     """The entry as it is published: the fields that are not stored are the message's last, so they follow it."""
     told = credit_pb2.OrderCredits(cause=credit_pb2.Cause(kind=cause.kind, position=cause.position), edition=edition)
+    if cause.receive_micros:
+        told.cause.receive_time.FromMicroseconds(cause.receive_micros)
     return stored + told.SerializeToString()
 
 

@@ -13,10 +13,12 @@ class Facts:
 
     `values` has the value of every node mentioned; `decisions` the greatest told of for each pair; `rules` and
     `link_hosts` are those of the newest settings, if there were any; `links` are the new tracked links. Positions are
-    those of the event log: `position` of the last entry, and `rules_position` of the settings.
+    those of the event log: `position` of the last entry, received at `receive_micros`, and `rules_position` of the
+    settings.
     """
 
     position: int = 0
+    receive_micros: int = 0
     values: dict[Node, str] = field(default_factory=dict)
     observations: set[Members] = field(default_factory=set)
     decisions: dict[Pair, Decision] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from google.protobuf import timestamp_pb2
 from touchstone.identity.v1 import people_pb2
 from touchstone.ingest.v1 import event_pb2, interaction_pb2, settings_pb2
 
@@ -21,13 +22,17 @@ _MEMBERSHIPS_IN_A_CHANGE = 1_000
 def facts_by_tenant(entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> dict[str, Facts]:
     """What the entries say about people, by tenant. Entries that name nobody leave nothing."""
     by_tenant: dict[str, Facts] = {}
+    last: dict[str, event_pb2.LoggedEvent] = {}
     for entry in entries:
         logged = entry.message
         facts = by_tenant.get(logged.tenant_id)
         if facts is None:
             facts = by_tenant[logged.tenant_id] = Facts()
-        facts.position = max(facts.position, entry.position)
+        if entry.position > facts.position:
+            facts.position, last[logged.tenant_id] = entry.position, logged
         _add(facts, logged.event, entry.position)
+    for tenant_id, logged in last.items():
+        by_tenant[tenant_id].receive_micros = logged.receive_time.ToMicroseconds()
     return {
         tenant_id: facts for tenant_id, facts in by_tenant.items() if facts.observations or facts.rules or facts.links
     }
@@ -100,8 +105,10 @@ def rules_of(settings: settings_pb2.TenantSettings) -> Rules:
     )
 
 
-def people_changes(tenant_id: str, changes: Changes, cause_position: int) -> Iterator[bytes]:
+def people_changes(tenant_id: str, changes: Changes, facts: Facts) -> Iterator[bytes]:
     """A step's changes as entries of the people log, serialized; none when there is nothing to tell.
+
+    `facts` are what caused them.
 
     What would be too long for one entry is told in several, hubs first: an entry is true without those that follow.
     """
@@ -113,11 +120,13 @@ def people_changes(tenant_id: str, changes: Changes, cause_position: int) -> Ite
         people_pb2.HubChange(identifier=identifier_of(node, standing.value), hub=standing.hub)
         for node, standing in sorted(changes.hubs.items())
     ]
-    size = _MEMBERSHIPS_IN_A_CHANGE
+    size, receive_time = _MEMBERSHIPS_IN_A_CHANGE, timestamp_pb2.Timestamp()
+    receive_time.FromMicroseconds(facts.receive_micros)
     for start in range(0, max(len(memberships), len(hubs)), size):
         yield people_pb2.PeopleChange(
             tenant_id=tenant_id,
             memberships=memberships[start : start + size],
             hubs=hubs[start : start + size],
-            cause_position=cause_position,
+            cause_position=facts.position,
+            cause_receive_time=receive_time if facts.receive_micros else None,
         ).SerializeToString()
