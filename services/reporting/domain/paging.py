@@ -38,3 +38,19 @@ def read_token(token: str, request: bytes) -> int:
 
 def _fingerprint(request: bytes) -> bytes:
     return hashlib.sha256(request).digest()[:_FINGERPRINT_BYTES]
+
+
+def write_text(position: str, request: bytes) -> str:
+    """A token for the page that begins behind a position. `request` is all that decides what is listed."""
+    return base64.urlsafe_b64encode(_fingerprint(request) + position.encode()).decode()
+
+
+def read_text(token: str, request: bytes) -> str:
+    """The position that a token stands for; raises `InvalidArgumentError` for another request's."""
+    try:
+        plain = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        plain = b""
+    if len(plain) <= _FINGERPRINT_BYTES or plain[:_FINGERPRINT_BYTES] != _fingerprint(request):
+        raise InvalidArgumentError.of("pageToken", "was not answered to this request; begin without one")
+    return plain[_FINGERPRINT_BYTES:].decode()

@@ -7,6 +7,7 @@ from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import joined, numbers, texts
+from services.reporting.domain.records import Shown
 
 
 class StoredFact(NamedTuple):
@@ -23,17 +24,30 @@ class StoredFact(NamedTuple):
 # The known fact is looked up row by row, by its key: a join might be planned while the table is empty, and kept.
 _REPLACE = text(
     """WITH told AS (
-           SELECT tenant_id, edition, source, order_id, credit_position, substring(:payloads FROM start FOR length) AS payload
+           SELECT tenant_id, edition, source, order_id, credit_position, substring(:payloads FROM start FOR length) AS payload,
+                  order_seconds, display_number, status, currency_code, excluded_reason, gross_micros, net_micros, tax_micros,
+                  shipping_micros, CAST(NULLIF(models, '') AS jsonb) AS models
            FROM unnest(
                CAST(:tenant_ids AS text[]), CAST(:editions AS bigint[]), CAST(:sources AS text[]),
-               CAST(:order_ids AS text[]), CAST(:positions AS bigint[]), CAST(:starts AS int[]),
-               CAST(:lengths AS int[])
-           ) AS fact (tenant_id, edition, source, order_id, credit_position, start, length)),
+               CAST(:order_ids AS text[]), CAST(:positions AS bigint[]), CAST(:starts AS int[]), CAST(:lengths AS int[]),
+               CAST(:order_seconds AS bigint[]), CAST(:display_numbers AS text[]), CAST(:statuses AS text[]),
+               CAST(:currency_codes AS text[]), CAST(:excluded_reasons AS text[]), CAST(:gross_micros AS bigint[]),
+               CAST(:net_micros AS bigint[]), CAST(:tax_micros AS bigint[]), CAST(:shipping_micros AS bigint[]),
+               CAST(:models AS text[])
+           ) AS fact (tenant_id, edition, source, order_id, credit_position, start, length, order_seconds, display_number,
+                      status, currency_code, excluded_reason, gross_micros, net_micros, tax_micros, shipping_micros, models)),
        replaced AS (
-           INSERT INTO order_fact (tenant_id, edition, source, order_id, credit_position, payload)
-           SELECT tenant_id, edition, source, order_id, credit_position, payload FROM told
+           INSERT INTO order_fact (tenant_id, edition, source, order_id, credit_position, payload, order_seconds,
+                                   display_number, status, currency_code, excluded_reason, gross_micros, net_micros,
+                                   tax_micros, shipping_micros, models)
+           SELECT * FROM told
            ON CONFLICT (tenant_id, edition, source, order_id) DO UPDATE
-           SET credit_position = excluded.credit_position, payload = excluded.payload
+           SET credit_position = excluded.credit_position, payload = excluded.payload,
+               order_seconds = excluded.order_seconds, display_number = excluded.display_number,
+               status = excluded.status, currency_code = excluded.currency_code,
+               excluded_reason = excluded.excluded_reason, gross_micros = excluded.gross_micros,
+               net_micros = excluded.net_micros, tax_micros = excluded.tax_micros,
+               shipping_micros = excluded.shipping_micros, models = excluded.models
            WHERE order_fact.credit_position < excluded.credit_position)
        SELECT known.tenant_id, known.edition, known.source, known.order_id, known.credit_position, known.payload
        FROM told CROSS JOIN LATERAL (
@@ -61,10 +75,10 @@ _NEWEST = 2**63 - 1
 _CHUNK = 1_000
 
 
-async def replace(connection: AsyncConnection, facts: Sequence[StoredFact]) -> list[StoredFact]:
+async def replace(connection: AsyncConnection, facts: Sequence[StoredFact], shown: Sequence[Shown]) -> list[StoredFact]:
     """Stores facts, one an order and edition, in the place of older ones; answers those that were stored before.
 
-    A fact that stands no later in the log than the stored one changes nothing.
+    A fact that stands no later in the log than the stored one changes nothing. `shown` is what records show of each.
     """
     payloads = joined([fact.payload for fact in facts])
     parameters = {
@@ -76,6 +90,18 @@ async def replace(connection: AsyncConnection, facts: Sequence[StoredFact]) -> l
         "payloads": payloads.together,
         "starts": payloads.starts,
         "lengths": payloads.lengths,
+        "order_seconds": "{"
+        + ",".join("NULL" if one.order_seconds is None else str(one.order_seconds) for one in shown)
+        + "}",
+        "display_numbers": texts(one.display_number for one in shown),
+        "statuses": texts(one.status for one in shown),
+        "currency_codes": texts(one.currency_code for one in shown),
+        "excluded_reasons": texts(one.excluded_reason for one in shown),
+        "gross_micros": numbers(one.gross_micros for one in shown),
+        "net_micros": numbers(one.net_micros for one in shown),
+        "tax_micros": numbers(one.tax_micros for one in shown),
+        "shipping_micros": numbers(one.shipping_micros for one in shown),
+        "models": texts(one.models for one in shown),
     }
     return [StoredFact(*row) for row in (await connection.execute(_REPLACE, parameters)).all()]
 
