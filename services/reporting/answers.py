@@ -9,7 +9,9 @@ from services.chassis import follow
 from services.kernel.partitions import proposed_partition
 from services.reporting import wire
 from services.reporting.domain.figures import AsOf, Report, Row
-from services.reporting.domain.periods import Period
+from services.reporting.domain.named import NamedAnswer, NamedRequest, every_day, joined, plan_named, total_of
+from services.reporting.domain.periods import Period, day_of
+from services.reporting.domain.presets import MOST_DAYS
 from services.reporting.domain.reports import Plan
 from services.reporting.domain.statement import WholeStatement, compose
 from services.reporting.domain.tenants import Tenant
@@ -52,6 +54,32 @@ async def report_at(
         others=await statements.read_other_currencies(connection, tenant, plan.period, shown),
         as_of=await _as_of(connection, tenant.partition),
     )
+
+
+async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now: float) -> NamedAnswer:
+    """Computes a named report; `now`, in seconds of Unix time, says which day is the tenant's present one."""
+    async with moment(engine) as connection:
+        tenant = await read_tenant(connection, tenant_id)
+        plan = plan_named(request, day_of(int(now), tenant.zone))
+        tenant.model_version(plan.model)
+        scope = _scope(tenant, plan.model, plan.totals.currencies(tenant.currency_code))
+        days, _ = await reports.read_rows(connection, plan.daily, scope, offset=0, limit=MOST_DAYS)
+        totals = total_of(plan.daily, days)
+        if plan.undated:
+            totals = joined(totals, await reports.read_totals(connection, plan.undated, scope))
+        return NamedAnswer(
+            tenant=tenant,
+            plan=plan,
+            totals=totals,
+            daily=every_day(plan.daily, days),
+            year=await reports.read_totals(connection, plan.year, scope) if plan.year else None,
+            tables=[
+                await reports.read_rows(connection, table, scope, offset=0, limit=request.limit)
+                for _, table in plan.tables
+            ],
+            others=await statements.read_other_currencies(connection, tenant, plan.totals.period, scope.currencies),
+            as_of=await _as_of(connection, tenant.partition),
+        )
 
 
 async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Row | None:

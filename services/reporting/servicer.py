@@ -1,6 +1,7 @@
 """Answers `touchstone.reporting.v1.ReportService`."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -24,11 +25,20 @@ _CATALOGUE = b"metrics"
 
 
 class ReportServicer(pb_grpc.ReportServiceServicer):
-    """The figures. `engine_of` answers the state to read; `parked_of` how many of a tenant's deliveries are parked."""
+    """The figures. `engine_of` answers the state to read; `parked_of` how many of a tenant's deliveries are parked.
 
-    def __init__(self, engine_of: Callable[[], AsyncEngine], parked_of: Callable[[str], Awaitable[int]]) -> None:
+    `clock`, in seconds of Unix time, says which day is the present one.
+    """
+
+    def __init__(
+        self,
+        engine_of: Callable[[], AsyncEngine],
+        parked_of: Callable[[str], Awaitable[int]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._engine_of = engine_of
         self._parked_of = parked_of
+        self._clock = clock
 
     async def ListMetrics(self, request: pb.ListMetricsRequest, context: Context) -> pb.ListMetricsResponse:
         """A page of the catalogue."""
@@ -53,6 +63,15 @@ class ReportServicer(pb_grpc.ReportServiceServicer):
         if (end := offset + len(report.rows)) < report.total_size:
             response.next_page_token = write_token(end, listed_by)
         return response
+
+    async def GetReport(self, request: pb.GetReportRequest, context: Context) -> pb.GetReportResponse:
+        """A report by its name."""
+        tenant_id = callers.tenant_id()
+        answer, parked = await asyncio.gather(
+            answers.named(self._engine_of(), tenant_id, wire.named_request_of(request), self._clock()),
+            self._parked_of(tenant_id),
+        )
+        return wire.named_report_message(answer, parked)
 
     async def GetStatement(self, request: pb.GetStatementRequest, context: Context) -> pb.GetStatementResponse:
         """The statement."""

@@ -12,9 +12,12 @@ from touchstone.type.v1 import money_pb2
 from services.reporting.domain import reports
 from services.reporting.domain.definitions import CURRENCY, Metric, Quotient, Unit
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
-from services.reporting.domain.figures import AsOf, Report, Row, value
+from services.reporting.domain.figures import AsOf, Report, Row, change, value
+from services.reporting.domain.named import NamedAnswer, NamedRequest
+from services.reporting.domain.paging import page_size
 from services.reporting.domain.periods import Comparison, Period
 from services.reporting.domain.popularity import SPANS, Popularity, Ranking, best_seller
+from services.reporting.domain.presets import Preset
 from services.reporting.domain.statement import Amounts, Statement, WholeStatement
 from services.reporting.domain.tenants import UTC, Cost, Tenant
 
@@ -49,7 +52,14 @@ def fact_of(credits_: credit_pb2.OrderCredits) -> OrderFact:
         _REASONS[order.excluded_reason],
         tuple(
             [
-                Line(line.sku, line.quantity, line.refunded_quantity, line.gross_micros, line.net_micros)
+                Line(
+                    line.sku,
+                    line.quantity,
+                    line.refunded_quantity,
+                    line.gross_micros,
+                    line.net_micros,
+                    line.product_id,
+                )
                 for line in order.lines
             ]
         ),
@@ -64,13 +74,15 @@ def fact_of(credits_: credit_pb2.OrderCredits) -> OrderFact:
                 for said in credits_.attributions
             ]
         ),
+        order.customer_key,
+        order.session_id,
     )
 
 
 def _credit(credit: credit_pb2.Credit) -> Credit:
     touch = credit.touch
     contact = Contact(_CHANNELS[touch.channel], touch.touchpoint, touch.bot_name, touch.agent_id, touch.campaign)
-    return Credit(contact, credit.gross_micros, credit.net_micros)
+    return Credit(contact, credit.gross_micros, credit.net_micros, credit.session_id, tuple(touch.product_ids))
 
 
 def settings_of(settings: settings_pb2.TenantSettings) -> tuple[str, str]:
@@ -116,6 +128,35 @@ def request_of(request: report_service_pb2.RunReportRequest) -> reports.Request:
     )
 
 
+_NARROWING = (
+    "channel",
+    "touchpoint",
+    "agent",
+    "bot",
+    "origin_type",
+    "campaign",
+    "tier",
+    "sku",
+    "experience",
+    "journey",
+)
+
+
+def named_request_of(request: report_service_pb2.GetReportRequest) -> NamedRequest:
+    """What is asked for."""
+    told = ((name, tuple(getattr(request, name))) for name in _NARROWING)
+    return NamedRequest(
+        report=request.report,
+        start_date=request.start_date,
+        end_date=request.end_date,
+        preset=Preset(request.preset),
+        comparison=Comparison(request.compare_to),
+        model=request.model,
+        filters=[reports.Filter(dimension=name, values=values) for name, values in told if values],
+        limit=page_size(request.page_size, default=100, largest=2_000),
+    )
+
+
 def listed_by(request: report_service_pb2.RunReportRequest, tenant_id: str) -> bytes:
     """All of a request, and whose it is, that decides which rows there are and in which sequence."""
     asked = report_service_pb2.RunReportRequest()
@@ -155,11 +196,54 @@ def report_message(
         total_size=report.total_size,
         metadata=_metadata_message(tenant, model, plan.period, report.others, parked_events),
     )
-    if plan.compared:
-        response.metadata.compared_start_date = plan.compared.start.isoformat()
-        response.metadata.compared_end_date = plan.compared.end.isoformat()
+    _fill_compared(response.metadata, plan)
     _fill_as_of(response.metadata.as_of, report.as_of)
     return response
+
+
+def named_report_message(answer: NamedAnswer, parked_events: int) -> report_service_pb2.GetReportResponse:
+    """A named report."""
+    tenant, plan = answer.tenant, answer.plan
+    currency = plan.totals.total_currency(tenant.currency_code) or ""
+    response = report_service_pb2.GetReportResponse(
+        report=plan.report.name,
+        totals=_row_message(plan.totals, answer.totals, {}, currency),
+        daily=_section_message(_DAILY, plan.daily, (answer.daily, len(answer.daily)), currency),
+        tables=[
+            _section_message((table.name, table.label), planned, found, currency)
+            for (table, planned), found in zip(plan.tables, answer.tables, strict=True)
+        ],
+        metadata=_metadata_message(tenant, plan.model, plan.totals.period, answer.others, parked_events),
+        year_trend=_row_message(plan.year, answer.year, {}, currency) if plan.year and answer.year else None,
+    )
+    _fill_compared(response.metadata, plan.totals)
+    _fill_as_of(response.metadata.as_of, answer.as_of)
+    return response
+
+
+_DAILY = ("daily", "By day")
+
+
+def _section_message(
+    names: tuple[str, str], plan: reports.Plan, found: tuple[Iterable[Row], int], currency: str
+) -> report_pb2.ReportSection:
+    (name, label), (rows, total_size) = names, found
+    return report_pb2.ReportSection(
+        name=name,
+        label=label,
+        metrics=[metric.name for metric in plan.metrics],
+        dimensions=plan.dimensions,
+        rows=[
+            _row_message(plan, row, dict(zip(plan.dimensions, row.dimensions, strict=True)), currency) for row in rows
+        ],
+        total_size=total_size,
+    )
+
+
+def _fill_compared(message: report_pb2.ReportMetadata, plan: reports.Plan) -> None:
+    if plan.compared:
+        message.compared_start_date = plan.compared.start.isoformat()
+        message.compared_end_date = plan.compared.end.isoformat()
 
 
 def _row_message(plan: reports.Plan, row: Row, dimensions: dict[str, str], total_currency: str) -> report_pb2.ReportRow:
@@ -168,7 +252,15 @@ def _row_message(plan: reports.Plan, row: Row, dimensions: dict[str, str], total
         dimensions=dimensions,
         metrics=_values(plan.metrics, row.sums, currency),
         compared=_values(plan.metrics, row.compared, currency) if row.compared is not None else {},
+        change=_changes(plan.metrics, row),
     )
+
+
+def _changes(metrics: Iterable[Metric], row: Row) -> dict[str, float]:
+    if row.compared is None:
+        return {}
+    changes = ((metric.name, change(metric, row.sums, row.compared)) for metric in metrics)
+    return {name: changed for name, changed in changes if changed is not None}
 
 
 def _values(

@@ -44,7 +44,7 @@ def by(*, metric: str | None = None, dimension: str | None = None) -> Order:
     ("changes", "field", "said"),
     [
         ({"metrics": []}, "metrics", "attributed_orders, attributed_revenue"),
-        ({"metrics": ["units", "profit"]}, "metrics[1]", "there is no 'profit'; there are: assistant_cost"),
+        ({"metrics": ["units", "profit"]}, "metrics[1]", "there is no 'profit'; there are: a"),
         ({"metrics": ["units", "units"]}, "metrics[1]", "second time"),
         ({"metrics": list(METRICS)[:21]}, "metrics", "at most 20"),
         ({"dimensions": ["day", "colour"]}, "dimensions[1]", "there are: day, week, month, channel"),

@@ -138,7 +138,8 @@ def _read_filters(filters: Sequence[Filter], metrics: Sequence[str], dimensions:
         if any(asked.dimension == earlier.dimension for earlier in filters[:index]):
             raise InvalidArgumentError.of(f"{field}.dimension", f"names {asked.dimension!r} a second time")
         _require_together(f"{field}.dimension", asked.dimension, metrics)
-        _check_values(f"{field}.values", asked)
+        _require_days_apart(f"{field}.dimension", asked.dimension, metrics)
+        check_values(f"{field}.values", asked)
         if asked.dimension == CURRENCY and len(asked.values) > 1 and CURRENCY not in dimensions:
             raise InvalidArgumentError.of(
                 f"{field}.values",
@@ -147,7 +148,18 @@ def _read_filters(filters: Sequence[Filter], metrics: Sequence[str], dimensions:
     return tuple(filters)
 
 
-def _check_values(field: str, asked: Filter) -> None:
+def _require_days_apart(field: str, dimension: str, metrics: Sequence[str]) -> None:
+    """Refuses to pick days out of a period for figures that don't follow from their days'."""
+    for name in metrics:
+        if dimension in (DAY, WEEK, MONTH) and not METRICS[name].by_days:
+            raise InvalidArgumentError.of(
+                field,
+                f"{name} counts nobody twice in a period: name the period itself instead of some {dimension}s of it",
+            )
+
+
+def check_values(field: str, asked: Filter) -> None:
+    """Refuses too many values, and those of which it is known that there is no such; `field` names them."""
     if not 1 <= len(asked.values) <= MOST_FILTER_VALUES:
         raise InvalidArgumentError.of(field, f"holds {len(asked.values)} values; 1 to {MOST_FILTER_VALUES} are taken")
     for index, value in enumerate(asked.values):

@@ -1,0 +1,153 @@
+"""Named reports: what is asked for, as plans that can be computed, and what is computed, put together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from services.kernel.failures import InvalidArgumentError
+from services.reporting.domain.catalogue import METRICS
+from services.reporting.domain.definitions import DAY
+from services.reporting.domain.figures import AsOf, Row
+from services.reporting.domain.named_reports import REPORTS, NamedReport, Table, named_report
+from services.reporting.domain.periods import Comparison, compared
+from services.reporting.domain.presets import Preset, period_asked_for
+from services.reporting.domain.reports import Filter, Order, Plan, check_values
+from services.reporting.domain.statement import Amounts
+from services.reporting.domain.tenants import Tenant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedRequest:
+    """A named report as it is asked for, nothing checked."""
+
+    report: str
+    start_date: str
+    end_date: str
+    preset: Preset
+    comparison: Comparison
+    model: str
+    filters: Sequence[Filter]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedPlan:
+    """A named report that can be computed: the plan of its totals, that of its days, and one for each table.
+
+    `undated` is that of the totals that can't be summed from days.
+    """
+
+    report: NamedReport
+    model: str
+    totals: Plan
+    daily: Plan
+    undated: Plan | None
+    year: Plan | None
+    tables: tuple[tuple[Table, Plan], ...]
+
+
+def plan_named(request: NamedRequest, today: date) -> NamedPlan:
+    """What is to be computed, seen from a day of the tenant; raises `NotFoundError` and `InvalidArgumentError`.
+
+    Figures are compared with the previous period where no other is asked for. A filter narrows the figures that it can
+    tell apart, and leaves the others as they are.
+    """
+    report = named_report(request.report)
+    period = period_asked_for(request.start_date, request.end_date, request.preset, today)
+    _check_model(report, request.model)
+    _check_filters(report, request.filters)
+    comparison = request.comparison or Comparison.PREVIOUS_PERIOD
+    totals = Plan(
+        metrics=tuple(METRICS[name] for name in report.totals),
+        dimensions=(),
+        period=period,
+        comparison=comparison,
+        compared=compared(period, comparison),
+        filters=tuple(request.filters),
+        order_by=(),
+    )
+    by_days = tuple(metric for metric in totals.metrics if DAY in metric.dimensions)
+    undated = tuple(metric for metric in totals.metrics if DAY not in metric.dimensions)
+    year = Comparison.PREVIOUS_YEAR
+    return NamedPlan(
+        report=report,
+        model=request.model or report.model,
+        totals=totals,
+        daily=replace(totals, metrics=by_days, dimensions=(DAY,)),
+        undated=replace(totals, metrics=undated) if undated else None,
+        year=replace(totals, comparison=year, compared=compared(period, year)) if report.year_trend else None,
+        tables=tuple((table, _plan_of(table, totals)) for table in report.tables),
+    )
+
+
+def _check_model(report: NamedReport, model: str) -> None:
+    if model and not report.any_model:
+        others = ", ".join(other.name for other in REPORTS.values() if other.any_model)
+        raise InvalidArgumentError.of(
+            "model", f"{report.name} is under {report.model} only; another goes with: {others}"
+        )
+
+
+def _check_filters(report: NamedReport, filters: Sequence[Filter]) -> None:
+    for asked in filters:
+        parameter = _parameter(asked.dimension)
+        if asked.dimension not in report.filters:
+            known = ", ".join(map(_parameter, report.filters)) or "nothing"
+            raise InvalidArgumentError.of(parameter, f"does not narrow {report.name}; what does: {known}")
+        check_values(parameter, asked)
+
+
+def _plan_of(table: Table, totals: Plan) -> Plan:
+    by = (Order(metric=table.first, dimension=None, descending=True),) if table.first else ()
+    metrics = tuple(METRICS[name] for name in table.metrics)
+    return replace(totals, metrics=metrics, dimensions=table.dimensions, order_by=by)
+
+
+def _parameter(dimension: str) -> str:
+    first, *others = dimension.split("_")
+    return first + "".join(other.capitalize() for other in others)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedAnswer:
+    """A named report's rows: of its totals, of every day, of each table with how many there are in all."""
+
+    tenant: Tenant
+    plan: NamedPlan
+    totals: Row
+    daily: Sequence[Row]
+    year: Row | None
+    tables: Sequence[tuple[Sequence[Row], int]]
+    others: Sequence[tuple[str, Amounts]]
+    as_of: AsOf
+
+
+def every_day(plan: Plan, rows: Sequence[Row]) -> list[Row]:
+    """A row for each day of a period, in sequence: where nothing was found, nothing was sold."""
+    found = {row.dimensions[0]: row for row in rows}
+    sums = {name: None if formula.may_be_absent else 0 for name, formula in plan.sums.items()}
+    days = ((plan.period.start + timedelta(days=number)).isoformat() for number in range(plan.period.days))
+    return [
+        found.get(day) or Row(dimensions=(day,), sums=sums, compared=sums if plan.compared else None) for day in days
+    ]
+
+
+def total_of(plan: Plan, rows: Sequence[Row]) -> Row:
+    """The sums over rows; each sum of `plan` is one of theirs."""
+    then = [row.compared for row in rows if row.compared is not None]
+    return Row(
+        dimensions=(),
+        sums={name: _sum([row.sums[name] for row in rows]) for name in plan.sums},
+        compared={name: _sum([compared_[name] for compared_ in then]) for name in plan.sums} if plan.compared else None,
+    )
+
+
+def joined(left: Row, right: Row) -> Row:
+    """The sums of two rows that have different ones."""
+    compared_ = None if left.compared is None else {**left.compared, **(right.compared or {})}
+    return Row(dimensions=left.dimensions, sums={**left.sums, **right.sums}, compared=compared_)
+
+
+def _sum(parts: Sequence[int | None]) -> int | None:
+    told = [part for part in parts if part is not None]
+    return sum(told) if told else None
