@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from services.reporting.domain.definitions import Metric, Slice, Sum
+from services.reporting.domain.metrics.conversations import METRICS_OF_CONVERSATIONS
 from services.reporting.domain.metrics.costs import METRICS_OF_COSTS
 from services.reporting.domain.metrics.orders import METRICS_OF_ORDERS
 from services.reporting.domain.metrics.products import METRICS_OF_PRODUCTS
@@ -13,6 +14,7 @@ from services.reporting.domain.metrics.sales import METRICS_OF_SALES
 _ALL = (
     *METRICS_OF_ORDERS,
     *METRICS_OF_SALES,
+    *METRICS_OF_CONVERSATIONS,
     *METRICS_OF_PRODUCTS,
     *METRICS_OF_COSTS,
     *METRICS_OF_RECOMMENDATIONS,

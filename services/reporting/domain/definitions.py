@@ -89,7 +89,7 @@ class Slice:
 
     `by_model` says that they are those of the request's model; else those of `model`, which is empty where no model
     matters. `where` gives further fields of the key and their values. `dimensions` are what the cells can be told
-    apart by.
+    apart by. `awaited` says that some of what they count is not to be counted before a moment.
     """
 
     family: type[Cell] | type[CostDay]
@@ -97,6 +97,7 @@ class Slice:
     where: tuple[tuple[str, str | bool], ...]
     dimensions: tuple[str, ...]
     model: str = ""
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

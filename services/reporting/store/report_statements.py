@@ -63,18 +63,19 @@ def _summed(shape: Shape) -> str:
 
 
 class _Source(NamedTuple):
-    """Cells that one look finds: of one family, under one model, with the same filters."""
+    """Cells that one look finds: of one family, under one model, with the same filters, all due or some awaited."""
 
     family: type[Cell] | type[CostDay]
     by_model: bool
     model: str
     filters: tuple[str, ...]
+    awaited: bool
 
 
 def _source(shape: Shape, slice_: Slice) -> _Source:
     # A named report's filter leaves those figures as they are that it can't tell apart.
     filters = tuple(name for name in shape.filters if name in slice_.dimensions)
-    return _Source(slice_.family, slice_.by_model, slice_.model, filters)
+    return _Source(slice_.family, slice_.by_model, slice_.model, filters, slice_.awaited)
 
 
 def _part(shape: Shape, source: _Source, when: str) -> str:
@@ -90,7 +91,9 @@ def _part(shape: Shape, source: _Source, when: str) -> str:
     cut = [f"{_dimension(shape, name, when)} AS {name}" for name in shape.dimensions]
     table, conditions = _from(source, when), " AND ".join(_conditions(shape, source, tuple(kinds), when))
     if source.family is not CreditCell:
-        return f"SELECT {', '.join((*cut, *sums))} FROM {table} WHERE {conditions} {_grouped(shape)}"
+        # What is all awaited yet makes no row.
+        due = "HAVING sum(amount) <> 0" if source.awaited else ""
+        return f"SELECT {', '.join((*cut, *sums))} FROM {table} WHERE {conditions} {_grouped(shape)} {due}"
     # The cells of one set of contacts count the same orders: once in each row.
     once = ("max(orders) AS orders", "sum(gross_micros) AS gross_micros", "sum(net_micros) AS net_micros")
     cells = (
@@ -104,7 +107,17 @@ def _part(shape: Shape, source: _Source, when: str) -> str:
 _NOTHING = "CAST(NULL AS numeric)"
 
 
+_CELL = ", ".join(ActivityCell._fields)
+_LESS_AWAITED = (
+    f"(SELECT {_CELL}, amount FROM activity_cell UNION ALL SELECT {_CELL}, -amount FROM activity_pending "
+    "WHERE due_nanos > coalesce(CAST(:as_of_nanos AS bigint), CAST(extract(epoch FROM now()) * 1000000000 AS bigint))"
+    ") AS due_cell"
+)
+
+
 def _from(source: _Source, when: str) -> str:
+    if source.awaited:
+        return _LESS_AWAITED
     if source.family is not CostDay:
         return _TABLES[source.family]
     return (

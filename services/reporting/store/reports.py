@@ -17,13 +17,17 @@ from services.reporting.store.report_statements import Shape, count, page, total
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Whose figures, in which edition, under which model, in which currencies, None for all; what the assistant costs."""
+    """Whose figures, in which edition, under which model, in which currencies, None for all; what the assistant costs.
+
+    What is not due at `as_of_nanos`, since 1970, is not counted; at the transaction's own moment where it is None.
+    """
 
     tenant_id: str
     edition: int
     model: str
     currencies: tuple[str, ...] | None
     cost: Cost | None = None
+    as_of_nanos: int | None = None
 
 
 async def read_rows(
@@ -66,6 +70,8 @@ def _parameters(plan: Plan, scope: Scope) -> dict[str, Any]:
             "cost_currency": scope.cost.currency_code if scope.cost else None,
             "cost_shares": scope.cost.monthly_micros * COST_SHARES if scope.cost else 0,
         }
+    if any(formula.slice.awaited for formula in plan.sums.values()):
+        parameters["as_of_nanos"] = scope.as_of_nanos
     if plan.compared:
         parameters |= {"then_start": plan.compared.start, "then_end": plan.compared.end}
     for asked in plan.filters:
