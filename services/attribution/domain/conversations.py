@@ -20,7 +20,10 @@ class Stage(IntEnum):
 
 
 class Step(NamedTuple):
-    """A step in a conversation's life; `occur_time` in nanoseconds, `by_agent` where a human agent wrote or acted."""
+    """A step in a conversation's life; `occur_time` in nanoseconds.
+
+    `by_agent` where a human agent wrote or acted, `by_visitor` where the visitor did.
+    """
 
     source: str
     event_id: str
@@ -33,6 +36,7 @@ class Step(NamedTuple):
     agent_id: str
     campaign: str
     identifiers: tuple[Identifier, ...]
+    by_visitor: bool = False
 
 
 _WRITTEN = frozenset({Stage.STARTED, Stage.MESSAGE, Stage.OPTION_CHOSEN})
@@ -102,8 +106,16 @@ def _whole(conversation_id: str, events: Sequence[Touch | Step]) -> Touch | None
         crawler=any(one.crawler for one in interactions),
         identifiers=tuple(sorted({identifier for one in events for identifier in one.identifiers})),
         end_time=max([written[-1].occur_time, *ends]),
+        visitor_time=next((one.occur_time for one in written if _is_the_visitors(one)), None),
     )
 
 
 def _is_written(event: Touch | Step) -> bool:
     return event.action is Action.MESSAGE if isinstance(event, Touch) else event.stage in _WRITTEN
+
+
+def _is_the_visitors(event: Touch | Step) -> bool:
+    """True when the visitor wrote it. An answered message is the visitor's too; one that only names an agent is not."""
+    if isinstance(event, Touch):
+        return event.answer is not Answer.UNSPECIFIED or not event.agent_id
+    return event.stage is Stage.OPTION_CHOSEN or (event.stage is Stage.MESSAGE and event.by_visitor)

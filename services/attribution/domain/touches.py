@@ -41,7 +41,8 @@ class Touch(NamedTuple):
     """A moment in which somebody was reached; `occur_time` in nanoseconds since 1970.
 
     `identifiers` are those of its own event, its conversation's among them, and nothing known through links. A
-    conversation that is one touch has an `end_time`, and the identifiers of all its events.
+    conversation that is one touch has an `end_time`, the identifiers of all its events, and a `visitor_time` if the
+    visitor wrote in it: when that was first.
     """
 
     source: str
@@ -60,6 +61,7 @@ class Touch(NamedTuple):
     product_ids: tuple[str, ...] = ()
     experience_id: str = ""
     end_time: int | None = None
+    visitor_time: int | None = None
 
 
 _NEEDS_NO_ANSWER = frozenset({Channel.NUDGE, Channel.FAQ})

@@ -130,6 +130,7 @@ def _touch_message(value: Touch) -> credit_pb2.Touch:
         experience_id=value.experience_id,
         product_ids=value.product_ids,
         end_time=None if value.end_time is None else timestamp(value.end_time),
+        visitor_time=None if value.visitor_time is None else timestamp(value.visitor_time),
     )
 
 

@@ -30,6 +30,7 @@ _ACTIONS = {action.value: action for action in Action}
 _ANSWERS = {answer.value: answer for answer in Answer}
 _STAGES = {stage.value: stage for stage in Stage}
 _AGENT = conversation_pb2.Conversation.Actor.AGENT
+_VISITOR = conversation_pb2.Conversation.Actor.VISITOR
 _SEEN = {
     storefront_pb2.Storefront.Action.PRODUCT_VIEWED: False,
     storefront_pb2.Storefront.Action.ADDED_TO_CART: True,
@@ -90,6 +91,7 @@ def _step(source: str, event: event_pb2.Event) -> Step | None:
         agent_id=told.agent_id,
         campaign=told.campaign,
         identifiers=identifiers(event.identifiers, told.conversation_id),
+        by_visitor=told.actor == _VISITOR,
     )
 
 
