@@ -7,6 +7,7 @@ from google.api import field_behavior_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.web.rest.bindings import WHOLE_BODY, Binding, field_at
+from gateway.web.rest.files import is_file
 from gateway.web.rest.streams import EVENTS, LINES, WHOLE
 
 _F = FieldDescriptor
@@ -89,10 +90,13 @@ def describe(bindings: Iterable[Binding]) -> dict[str, Any]:
 def _operation(binding: Binding, schemas: dict[str, Any]) -> dict[str, Any]:
     name = str(binding.rpc.name)
     request, answered = binding.rpc.input_type, binding.rpc.output_type
-    if binding.response_body:
-        answer = _field(field_at(answered, binding.response_body), schemas)
+    if is_file(binding.rpc):
+        success = {"description": "The file.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+    elif binding.response_body:
+        part = field_at(answered, binding.response_body)
+        success = _success(_field(part, schemas), streams=binding.rpc.server_streaming)
     else:
-        answer = _message(answered, schemas)
+        success = _success(_message(answered, schemas), streams=binding.rpc.server_streaming)
     operation: dict[str, Any] = {
         "operationId": name,
         "tags": [binding.rpc.containing_service.name],
@@ -100,7 +104,7 @@ def _operation(binding: Binding, schemas: dict[str, Any]) -> dict[str, Any]:
         "description": f"Needs a token with the scope {binding.scope.removesuffix('|mesh').replace('|', ' or ')}.",
         "parameters": _parameters(binding, request, schemas),
         "responses": {
-            "200": _success(answer, streams=binding.rpc.server_streaming),
+            "200": success,
             "default": {
                 "description": "Why not.",
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},

@@ -15,7 +15,7 @@ from gateway.web.origin import origin_of
 from gateway.web.protojson.reading import MalformedError, field_reader, reader
 from gateway.web.protojson.writing import writer
 from gateway.web.requests import authorization, read_body
-from gateway.web.rest import query, streams
+from gateway.web.rest import files, query, streams
 from gateway.web.rest.bindings import WHOLE_BODY, Binding, field_at
 from services.chassis import telemetry
 from services.chassis.callers import ORIGIN_METADATA
@@ -36,7 +36,8 @@ class Endpoint:
             response_deserializer=binding.response_class.FromString,
         )
         self._endless = binding.rpc.server_streaming and streams.EVENT_ID in binding.rpc.output_type.fields_by_name
-        self._write = writer(binding.rpc.output_type)
+        self._is_file = files.is_file(binding.rpc)
+        self._write: Callable[[Any], Any] = bytes if self._is_file else writer(binding.rpc.output_type)
         self._write_part: Callable[[Any], Any] | None = None
         if binding.response_body:
             part = field_at(binding.rpc.output_type, binding.response_body).message_type
@@ -51,6 +52,8 @@ class Endpoint:
             raise InvalidArgumentError.of(error.path or "body", error.description) from error
         telemetry.continue_trace(request.headers.get("traceparent", ""))
         call = self._call(message, metadata=metadata)
+        if self._is_file:
+            return await files.answer(request, call)
         if self.binding.rpc.server_streaming:
             return await streams.answer(request, call, self._written, endless=self._endless)
         return Response(self._written(await call), media_type=streams.WHOLE, headers=streams.NO_STORE)

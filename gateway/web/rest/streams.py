@@ -86,11 +86,11 @@ async def answer(request: Request, call: Call, write: Write, *, endless: bool = 
     """
     chosen = wanted(request.headers.get("accept", ""), EVENTS if endless else WHOLE)
     if chosen == WHOLE:
-        message = await _while_connected(request, call, call.read() if endless else _last(call))
+        message = await while_connected(request, call, call.read() if endless else _last(call))
         if endless:
             call.cancel()
         return Response(b"{}" if message is grpc.aio.EOF else write(message), media_type=WHOLE, headers=NO_STORE)
-    first = await _while_connected(request, call, call.read())
+    first = await while_connected(request, call, call.read())
     if chosen == LINES:
         return _Streamed(call, _framed(call, first, lambda message: _line(write(message)), _line), chosen)
     frames = _framed(call, first, lambda message: _event(message, write, named=endless), _error_event)
@@ -104,7 +104,7 @@ async def _last(call: Call) -> Any:
     return last
 
 
-async def _while_connected(request: Request, call: Call, work: Awaitable[_T]) -> _T:
+async def while_connected(request: Request, call: Call, work: Awaitable[_T]) -> _T:
     """What the work finds. Raises `HttpError` 499, and cancels the call, when the client goes before that."""
     working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(request))
     try:

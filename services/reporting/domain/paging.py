@@ -45,12 +45,12 @@ def write_text(position: str, request: bytes) -> str:
     return base64.urlsafe_b64encode(_fingerprint(request) + position.encode()).decode()
 
 
-def read_text(token: str, request: bytes) -> str:
+def read_text(token: str, request: bytes, *, field: str = "pageToken") -> str:
     """The position that a token stands for; raises `InvalidArgumentError` for another request's."""
     try:
         plain = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):
         plain = b""
     if len(plain) <= _FINGERPRINT_BYTES or plain[:_FINGERPRINT_BYTES] != _fingerprint(request):
-        raise InvalidArgumentError.of("pageToken", "was not answered to this request; begin without one")
+        raise InvalidArgumentError.of(field, "was not answered to this request; begin without one")
     return plain[_FINGERPRINT_BYTES:].decode()

@@ -142,12 +142,12 @@ def write_token(key: Sequence[object], identity: bytes) -> str:
     return paging.write_text(json.dumps(key, separators=(",", ":"), ensure_ascii=False), identity)
 
 
-def read_token(token: str, asked: Asked, identity: bytes) -> list[object] | None:
+def read_token(token: str, identity: bytes, *, field: str = "pageToken") -> list[object] | None:
     """The key that a token stands for, None for an empty one; raises `InvalidArgumentError` for another request's."""
     if not token:
         return None
-    key: list[object] = json.loads(paging.read_text(token, identity))
-    return key if len(key) == len(asked.kind.keys) else None
+    key: list[object] = json.loads(paging.read_text(token, identity, field=field))
+    return key
 
 
 def check_size(records: int) -> None:

@@ -1,0 +1,131 @@
+"""Records as files: how many there are, and then the file's bytes as they are read, all of one moment."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.reporting import answers
+from services.reporting.domain import records
+from services.reporting.domain.files import Format, csv_header, file_name, format_of, json_objects
+from services.reporting.domain.records import Asked
+from services.reporting.domain.tenants import Tenant
+from services.reporting.domain.xlsx import Workbook
+from services.reporting.store.records import Reading
+
+_CHUNK_BYTES: Final = 64 * 1024
+
+_AT_ONCE: Final = 4
+"""Files that a process writes at the same time; more wait, so that connections are left for figures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of records, in the columns of their kind; `next_token` is empty on the last one."""
+
+    tenant: Tenant
+    rows: list[tuple[Any, ...]]
+    total_size: int
+    next_token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of records, and its bytes; these can be read once."""
+
+    name: str
+    content_type: str
+    records: int
+    parts: AsyncIterator[bytes]
+
+
+async def page(engine: AsyncEngine, tenant_id: str, asked: Asked, *, token: str, size: int) -> Page:
+    """A page of records; raises `InvalidArgumentError` for a model that is not active, or another request's token."""
+    identity = asked.identity(tenant_id)
+    after = records.read_token(token, identity)
+    async with answers.moment(engine) as connection:
+        tenant = await answers.read_tenant(connection, tenant_id)
+        tenant.model_version(asked.model)
+        total_size = await Reading(tenant, asked).count(connection)
+        rows = await Reading(tenant, asked, after).page(connection, size + 1)
+    more = len(rows) > size
+    next_token = records.write_token(asked.kind.key_of(rows[size - 1]), identity) if more else ""
+    return Page(tenant=tenant, rows=rows[:size], total_size=total_size, next_token=next_token)
+
+
+class Exporter:
+    """Writes files, a few at a time."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    @asynccontextmanager
+    async def file(
+        self, engine: AsyncEngine, tenant_id: str, asked: Asked, format_name: str, *, after: str
+    ) -> AsyncIterator[File]:
+        """A file, to be read inside of the block.
+
+        Raises `InvalidArgumentError` for a format, model or token that doesn't exist, `FailedPreconditionError` for more
+        records than a file may have.
+        """
+        format_ = format_of(format_name)
+        key = records.read_token(after, asked.identity(tenant_id), field="after")
+        async with self._turn, answers.moment(engine) as connection:
+            tenant = await answers.read_tenant(connection, tenant_id)
+            tenant.model_version(asked.model)
+            reading = Reading(tenant, asked, key)
+            count = await reading.count(connection)
+            records.check_size(count)
+            yield File(
+                name=file_name(tenant_id, asked.kind.name, asked.period, format_),
+                content_type=format_.content_type,
+                records=count,
+                parts=_parts(connection, reading, tenant, asked, format_),
+            )
+
+
+def _parts(
+    connection: AsyncConnection, reading: Reading, tenant: Tenant, asked: Asked, format_: Format
+) -> AsyncIterator[bytes]:
+    match format_:
+        case Format.CSV:
+            return _csv(connection, reading, asked)
+        case Format.XLSX:
+            return _xlsx(connection, reading, Workbook(asked.kind, tenant.zone))
+        case Format.JSON:
+            return _json(connection, reading, asked, (b"[", b",", b"]"))
+        case Format.NDJSON:
+            return _json(connection, reading, asked, (b"", b"\n", b"\n"))
+
+
+async def _csv(connection: AsyncConnection, reading: Reading, asked: Asked) -> AsyncIterator[bytes]:
+    yield csv_header(asked.kind)
+    async for part in reading.csv(connection):
+        yield part
+
+
+async def _xlsx(connection: AsyncConnection, reading: Reading, book: Workbook) -> AsyncIterator[bytes]:
+    waiting: list[bytes] = []
+    async for rows in reading.rows(connection):
+        waiting.append(await asyncio.to_thread(book.rows, rows))
+        if sum(map(len, waiting)) >= _CHUNK_BYTES:
+            yield b"".join(waiting)
+            waiting.clear()
+    waiting.append(await asyncio.to_thread(book.end))
+    yield b"".join(waiting)
+
+
+async def _json(
+    connection: AsyncConnection, reading: Reading, asked: Asked, frame: tuple[bytes, bytes, bytes]
+) -> AsyncIterator[bytes]:
+    """`frame` is what stands before the first record, between two, and behind the last one."""
+    first, between, last = frame
+    before = first
+    async for rows in reading.rows(connection):
+        objects = await asyncio.to_thread(json_objects, asked.kind, rows)
+        yield before + between.join(objects)
+        before = between
+    yield last if before is between else first + last.strip()

@@ -1,0 +1,84 @@
+"""Answers `touchstone.reporting.v1.RecordService`."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, TypeVar
+
+import grpc
+from google.api import httpbody_pb2
+from sqlalchemy.ext.asyncio import AsyncEngine
+from touchstone.reporting.v1 import record_service_pb2 as pb
+from touchstone.reporting.v1 import record_service_pb2_grpc as pb_grpc
+
+from services.chassis import callers
+from services.reporting import exporting, record_wire
+from services.reporting.domain.paging import page_size
+from services.reporting.domain.records import CREDITS, LARGEST_PAGE, ORDERS, RecordKind
+
+Context = grpc.aio.ServicerContext[Any, Any]
+File = AsyncIterator[httpbody_pb2.HttpBody]
+
+_PAGE: Final = 100
+
+_T = TypeVar("_T")
+
+
+class RecordServicer(pb_grpc.RecordServiceServicer):
+    """The records. `engine_of` answers the state to read."""
+
+    def __init__(self, engine_of: Callable[[], AsyncEngine]) -> None:
+        self._engine_of = engine_of
+        self._exporter = exporting.Exporter()
+
+    async def ListOrderRecords(  # noqa: N802 - gRPC's name
+        self,
+        request: pb.ListOrderRecordsRequest,
+        context: Context,  # noqa: ARG002 - gRPC's signature
+    ) -> pb.ListOrderRecordsResponse:
+        """A page of orders."""
+        return await self._listed(ORDERS, request, pb.ListOrderRecordsResponse)
+
+    async def ListCreditRecords(  # noqa: N802 - gRPC's name
+        self,
+        request: pb.ListCreditRecordsRequest,
+        context: Context,  # noqa: ARG002 - gRPC's signature
+    ) -> pb.ListCreditRecordsResponse:
+        """A page of credits."""
+        return await self._listed(CREDITS, request, pb.ListCreditRecordsResponse)
+
+    def ExportOrderRecords(  # noqa: N802 - gRPC's name
+        self,
+        request: pb.ExportOrderRecordsRequest,
+        context: Context,  # noqa: ARG002 - gRPC's signature
+    ) -> File:
+        """A file of orders."""
+        return self._exported(ORDERS, request)
+
+    def ExportCreditRecords(  # noqa: N802 - gRPC's name
+        self,
+        request: pb.ExportCreditRecordsRequest,
+        context: Context,  # noqa: ARG002 - gRPC's signature
+    ) -> File:
+        """A file of credits."""
+        return self._exported(CREDITS, request)
+
+    async def _listed(self, kind: RecordKind, request: Any, response: Callable[..., _T]) -> _T:
+        asked = record_wire.asked_of(kind, request)
+        size = page_size(request.page_size, default=_PAGE, largest=LARGEST_PAGE)
+        page = await exporting.page(self._engine_of(), callers.tenant_id(), asked, token=request.page_token, size=size)
+        return response(
+            records=record_wire.messages(kind, page.rows),
+            next_page_token=page.next_token,
+            total_size=page.total_size,
+            metadata=record_wire.metadata_message(page.tenant, asked),
+        )
+
+    async def _exported(self, kind: RecordKind, request: Any) -> File:
+        asked = record_wire.asked_of(kind, request)
+        async with self._exporter.file(
+            self._engine_of(), callers.tenant_id(), asked, request.format, after=request.after
+        ) as file:
+            body = httpbody_pb2.HttpBody(content_type=file.content_type)
+            body.extensions.add().Pack(pb.ExportFile(name=file.name, records=file.records))
+            yield body
+            async for part in file.parts:
+                yield httpbody_pb2.HttpBody(content_type=file.content_type, data=part)
