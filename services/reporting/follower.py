@@ -8,7 +8,7 @@ from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
-from services.reporting import activities, wire
+from services.reporting import activities, derived, record_wire, wire
 from services.reporting.domain.contributions import differences
 from services.reporting.domain.facts import OrderFact
 from services.reporting.domain.tenants import Tenant
@@ -61,7 +61,8 @@ async def _take_facts(
     if not newest:
         return
     told = [facts.StoredFact(*key, entry.position, wire.payload_of(entry.message)) for key, entry in newest.items()]
-    known = {fact[:4]: fact for fact in await facts.replace(connection, told)}
+    shown = [record_wire.shown_of(entry.message) for entry in newest.values()]
+    known = {fact[:4]: fact for fact in await facts.replace(connection, told, shown)}
     changes: list[tuple[OrderFact | None, OrderFact]] = []
     for key, entry in newest.items():
         before = known.get(key)
@@ -69,8 +70,9 @@ async def _take_facts(
             changes.append((None, wire.fact_of(entry.message)))
         elif before.credit_position < entry.position:
             changes.append((wire.stored_fact_of(before.payload), wire.fact_of(entry.message)))
-    zones = {tenant_id: _present(present, tenant_id, partition).zone for tenant_id, *_ in newest}
-    await rollups.add(connection, differences(changes, zones))
+    known_tenants = {tenant_id: _present(present, tenant_id, partition) for tenant_id, *_ in newest}
+    sums = differences(changes, {tenant_id: tenant.zone for tenant_id, tenant in known_tenants.items()})
+    await derived.put(connection, sums, known_tenants)
 
 
 async def apply_events(
@@ -82,7 +84,8 @@ async def apply_events(
     """
     present = await tenants.read(connection, {entry.message.tenant_id for entry in entries})
     known = {entry.message.tenant_id: _present(present, entry.message.tenant_id, partition) for entry in entries}
-    await activities.apply(connection, KINDS, entries, known)
+    changed = await activities.apply(connection, KINDS, entries, known)
+    await rollups.add(connection, await derived.of_sessions(connection, changed, known))
     telling = [entry for entry in entries if entry.message.event.WhichOneof("payload") == "settings"]
     if not telling:
         return ()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting import wire
+from services.reporting import derived, wire
 from services.reporting.activities import awaited, summed
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import add, differences
@@ -29,6 +29,7 @@ async def recount(connection: AsyncConnection, tenant: Tenant) -> None:
     await rollups.clear(connection, tenant.tenant_id)
     async for chunk in facts.read_all(connection, tenant.tenant_id, tenant.edition, and_newer=True):
         await rollups.add(connection, _summed(chunk, tenant))
+    await derived.recount(connection, tenant)
 
 
 async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[Progress]:
@@ -43,6 +44,7 @@ async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[P
         checked += len(chunk)
         if checked < total:
             yield Progress(checked, total, 0)
+    add(expected, await derived.expected(connection, expected, tenant))
     until: set[tuple[Key, Pending]] = set()
     async for states in activities.read_all(connection, tenant.tenant_id):
         add(expected, summed(KINDS, tenant, states))

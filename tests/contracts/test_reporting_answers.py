@@ -17,8 +17,10 @@ from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.kernel.failures import InvalidArgumentError
 from services.reporting import background, follower
+from services.reporting.domain.cells import ORDER_FAMILIES
 from services.reporting.servicer import ReportServicer
 from services.reporting.store import tenants
+from services.reporting.store.tables import CELLS
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 EUR = 1_000_000
@@ -38,15 +40,7 @@ async def engine(new_database: Callable[[], str]) -> AsyncEngine:
 @pytest.fixture(autouse=True)
 async def nothing_told(engine):
     async with engine.begin() as connection:
-        for table in (
-            "tenant",
-            "order_fact",
-            "store_cell",
-            "product_cell",
-            "outcome_cell",
-            "credit_cell",
-            "checkpoint",
-        ):
+        for table in ("tenant", "order_fact", "checkpoint", *(cells.name for cells in CELLS.values())):
             await connection.execute(text(f"DELETE FROM {table}"))
 
 
@@ -340,7 +334,7 @@ async def attributed(servicer) -> list[tuple]:
 
 
 async def count_rows(engine: AsyncEngine, condition: str) -> int:
-    tables = ("order_fact", "store_cell", "product_cell", "outcome_cell", "credit_cell")
+    tables = ("order_fact", *(CELLS[family].name for family in ORDER_FAMILIES))
     async with engine.connect() as connection:
         counts = [await connection.execute(text(f"SELECT count(*) FROM {one} WHERE {condition}")) for one in tables]
     return sum(one.scalar_one() for one in counts)

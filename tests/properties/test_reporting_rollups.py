@@ -23,6 +23,7 @@ from services.chassis.migrations import migrate
 from services.kernel.money import minor_unit, split
 from services.reporting import follower
 from services.reporting.servicer import ReportServicer
+from services.reporting.store.tables import CELLS
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 TENANTS = ("acme", "basalt")
@@ -123,7 +124,7 @@ def complete(tenant_id: str) -> Credits:
 
 async def start_over(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
-        for table in ("tenant", "order_fact", "store_cell", "product_cell", "outcome_cell", "credit_cell"):
+        for table in ("tenant", "order_fact", *(cells.name for cells in CELLS.values())):
             await connection.execute(text(f"DELETE FROM {table}"))
         entries = [Entry(index, complete(tenant)) for index, tenant in enumerate(TENANTS, start=1)]
         await follower.apply_credits(connection, 0, entries)

@@ -7,6 +7,7 @@ from services.reporting.domain.definitions import Metric, Slice, Sum
 from services.reporting.domain.metrics.conversations import METRICS_OF_CONVERSATIONS
 from services.reporting.domain.metrics.costs import METRICS_OF_COSTS
 from services.reporting.domain.metrics.orders import METRICS_OF_ORDERS
+from services.reporting.domain.metrics.overview import METRICS_OF_OVERVIEW
 from services.reporting.domain.metrics.products import METRICS_OF_PRODUCTS
 from services.reporting.domain.metrics.recommendations import METRICS_OF_RECOMMENDATIONS
 from services.reporting.domain.metrics.sales import METRICS_OF_SALES
@@ -18,6 +19,7 @@ _ALL = (
     *METRICS_OF_PRODUCTS,
     *METRICS_OF_COSTS,
     *METRICS_OF_RECOMMENDATIONS,
+    *METRICS_OF_OVERVIEW,
 )
 
 

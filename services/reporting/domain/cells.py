@@ -1,7 +1,7 @@
 """Rollup cells: the families of sums that figures are read from, and what each is keyed by.
 
-A key's fields and a family's measures are columns of the same names. Each family is one table, and no two families
-have as many fields in their keys, so that keys of several families can stand in one mapping. Each edition of a
+A key's fields and a family's measures are columns of the same names. Each family is one table. Keys of
+two families differ in length, or in what kind of value stands somewhere, so that they can stand in one mapping. Each edition of a
 tenant's credits has cells of its own.
 """
 
@@ -151,9 +151,67 @@ def cut_name(cut: Cut) -> str:
     return hashlib.sha256(json.dumps(cut, ensure_ascii=False).encode()).hexdigest()[:32]
 
 
-Cell = StoreCell | ProductCell | OutcomeCell | CreditCell | ActivityCell
+class TallyCell(NamedTuple):
+    """What is counted of orders and visits together: how many of a figure there were on a day. Measure: amount."""
 
-ORDER_FAMILIES: tuple[type[Cell], ...] = (StoreCell, ProductCell, OutcomeCell, CreditCell)
+    tenant_id: str
+    edition: int
+    figure: str
+    day: date
+
+
+class VisitCell(NamedTuple):
+    """What a visit has to do with orders, the visit's own events apart. Measures: placed, personalized, recommended.
+
+    These are how many counted orders were placed in it, were credited to personalised content that was shown in it, and
+    had a product that was recommended in it. No figure is read from it: visits that have any are counted in tallies.
+    """
+
+    tenant_id: str
+    edition: int
+    session_id: str
+
+
+class MemberCell(NamedTuple):
+    """Somebody who counts in a unique figure on a day. Measure: times, for how many orders.
+
+    No figure is read from it: how many different ones there are stands in `UniqueCell`.
+    """
+
+    tenant_id: str
+    edition: int
+    figure: str
+    member: str
+    day: date
+
+
+class UniqueCell(NamedTuple):
+    """How many count in a unique figure on a day who had last counted on an earlier one. Measure: people.
+
+    `previous_day` is the first day there is where they had never counted before.
+    """
+
+    tenant_id: str
+    edition: int
+    figure: str
+    day: date
+    previous_day: date
+
+
+Cell = (
+    StoreCell | ProductCell | OutcomeCell | CreditCell | ActivityCell | TallyCell | VisitCell | MemberCell | UniqueCell
+)
+
+ORDER_FAMILIES: tuple[type[Cell], ...] = (
+    StoreCell,
+    ProductCell,
+    OutcomeCell,
+    CreditCell,
+    TallyCell,
+    VisitCell,
+    MemberCell,
+    UniqueCell,
+)
 """What orders are summed in, in each edition of a tenant's credits."""
 
 MEASURES: dict[type[Cell], tuple[str, ...]] = {
@@ -162,5 +220,9 @@ MEASURES: dict[type[Cell], tuple[str, ...]] = {
     OutcomeCell: ("orders", "gross_micros", "net_micros"),
     CreditCell: ("orders", "gross_micros", "net_micros"),
     ActivityCell: ("amount",),
+    TallyCell: ("amount",),
+    VisitCell: ("placed", "personalized", "recommended"),
+    MemberCell: ("times",),
+    UniqueCell: ("people",),
 }
 """The names of each family's measures; every family is here."""

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.reporting.domain.cells import Cell, CreditCell, Measures, Outcome, OutcomeCell, ProductCell, StoreCell
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
 from services.reporting.domain.periods import day_of
+from services.reporting.domain.purchases import purchases
 
 
 def contributions(fact: OrderFact, zone: ZoneInfo) -> dict[Cell, Measures]:
@@ -44,6 +45,7 @@ def contributions(fact: OrderFact, zone: ZoneInfo) -> dict[Cell, Measures]:
         _add_credits(cells, fact, attribution, day)
         for sku, measures in products.items():
             cells[ProductCell(tenant_id, edition, model, day, currency, sku)] = measures
+    cells.update(purchases(fact, day))
     return cells
 
 
@@ -77,9 +79,9 @@ def _add_credits(cells: dict[Cell, Measures], fact: OrderFact, attribution: Attr
 
 def _by_contact(credits_: tuple[Credit, ...]) -> dict[Contact, tuple[int, int]]:
     if len(credits_) == 1:
-        return {credits_[0].contact: credits_[0][1:]}
+        return {credits_[0].contact: credits_[0][1:3]}
     earned: dict[Contact, tuple[int, int]] = {}
-    for contact, gross, net in credits_:
+    for contact, gross, net, _, _ in credits_:
         before = earned.get(contact, (0, 0))
         earned[contact] = (before[0] + gross, before[1] + net)
     return earned
@@ -87,7 +89,7 @@ def _by_contact(credits_: tuple[Credit, ...]) -> dict[Contact, tuple[int, int]]:
 
 def _by_sku(lines: tuple[Line, ...]) -> dict[str, Measures]:
     products: dict[str, Measures] = {}
-    for sku, units, refunded_units, gross, net in lines:
+    for sku, units, refunded_units, gross, net, _ in lines:
         before = products.get(sku)
         measures = (units, refunded_units, gross, net)
         products[sku] = _added(before, measures) if before else measures

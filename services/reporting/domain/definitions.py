@@ -5,7 +5,7 @@ from datetime import date
 from enum import IntEnum
 from typing import NamedTuple
 
-from services.reporting.domain.cells import ActivityCell, Cell
+from services.reporting.domain.cells import ActivityCell, Cell, UniqueCell
 
 DAY, WEEK, MONTH = "day", "week", "month"
 CHANNEL, TOUCHPOINT, TIER, BOT, AGENT, CAMPAIGN = "channel", "touchpoint", "tier", "bot", "agent", "campaign"
@@ -89,7 +89,8 @@ class Slice:
 
     `by_model` says that they are those of the request's model; else those of `model`, which is empty where no model
     matters. `where` gives further fields of the key and their values. `dimensions` are what the cells can be told
-    apart by. `awaited` says that some of what they count is not to be counted before a moment.
+    apart by. `awaited` says that some of what they count is not to be counted before a moment. `standing` says that
+    all days up to a moment add up to what there is at that moment: the present one, or the end of the compared period.
     """
 
     family: type[Cell] | type[CostDay]
@@ -98,6 +99,12 @@ class Slice:
     dimensions: tuple[str, ...]
     model: str = ""
     awaited: bool = False
+    standing: bool = False
+
+    @property
+    def by_days(self) -> bool:
+        """True when what is summed over the days of a period is what there is in the period."""
+        return not self.standing and self.family is not UniqueCell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +154,19 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """Two metrics together, both by name: they count nothing twice."""
+
+    first: str
+    second: str
+
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The two metrics."""
+        return (self.first, self.second)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """A figure: its name in requests and for people, its unit, what it counts, and how it is computed.
 
@@ -157,13 +177,18 @@ class Metric:
     label: str
     unit: Unit
     description: str
-    formula: Sum | Quotient | Difference
+    formula: Sum | Quotient | Difference | Total
     slices: tuple[Slice, ...] = ()
 
     @property
     def dimensions(self) -> tuple[str, ...]:
         """What it can be cut by: everything that all its slices can."""
         return tuple(name for name in DIMENSIONS if all(name in slice_.dimensions for slice_ in self.slices))
+
+    @property
+    def by_days(self) -> bool:
+        """True when a period's figure follows from its days'."""
+        return all(slice_.by_days for slice_ in self.slices)
 
     @property
     def depends_on_model(self) -> bool:
@@ -186,6 +211,11 @@ def difference(name: str, label: str, unit: Unit, of: tuple[str, str], descripti
     """A metric that is one less another."""
     formula = Difference(minuend=of[0], subtrahend=of[1])
     return Metric(name=name, label=label, unit=unit, formula=formula, description=description)
+
+
+def total(name: str, label: str, unit: Unit, of: tuple[str, str], description: str) -> Metric:
+    """A metric that is two together."""
+    return Metric(name=name, label=label, unit=unit, formula=Total(first=of[0], second=of[1]), description=description)
 
 
 def activity(figure: str, *dimensions: str) -> Slice:

@@ -14,11 +14,16 @@ class Contact(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """A part of an order that a touch earned, in millionths of the order's currency."""
+    """A part of an order that a touch earned, in millionths of the order's currency.
+
+    `session_id` is the visit of the touch, empty where it isn't told; `product_ids` are the products that it named.
+    """
 
     contact: Contact
     gross_micros: int
     net_micros: int
+    session_id: str = ""
+    product_ids: tuple[str, ...] = ()
 
 
 class Attribution(NamedTuple):
@@ -42,6 +47,7 @@ class Line(NamedTuple):
     refunded_units: int
     gross_micros: int
     net_micros: int
+    product_id: str = ""
 
 
 class OrderFact(NamedTuple):
@@ -49,7 +55,8 @@ class OrderFact(NamedTuple):
 
     `edition` is that of the credits: what is told of an order in one replaces nothing in another. `order_seconds` is
     when it was placed, in whole seconds of Unix time. None while only notices were told of it: such an order belongs to
-    no period.
+    no period. `customer_key` and `session_id` are empty where the customer, or the visit that it was placed in, is not
+    known.
     """
 
     tenant_id: str
@@ -63,3 +70,5 @@ class OrderFact(NamedTuple):
     excluded_reason: str
     lines: tuple[Line, ...]
     attributions: tuple[Attribution, ...]
+    customer_key: str = ""
+    session_id: str = ""

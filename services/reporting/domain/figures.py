@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.reporting.domain.catalogue import METRICS
-from services.reporting.domain.definitions import Difference, Metric, Sum, Unit
+from services.reporting.domain.definitions import Difference, Metric, Sum, Total, Unit
 from services.reporting.domain.statement import Amounts
 from services.reporting.domain.tenants import Tenant
 
@@ -61,8 +61,8 @@ def value(metric: Metric, sums: Mapping[str, int | None]) -> int | float | None:
     left, right = (value(METRICS[name], sums) for name in formula.operands)
     if left is None or right is None:
         return None
-    if isinstance(formula, Difference):
-        return left - right
+    if isinstance(formula, Difference | Total):
+        return left - right if isinstance(formula, Difference) else left + right
     if not right:
         return None
     if metric.unit in (Unit.RATIO, Unit.SECONDS):

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import TextClause, text
 
 from services.reporting.domain.catalogue import METRICS
-from services.reporting.domain.cells import MEASURES, ActivityCell, Cell, CreditCell
-from services.reporting.domain.definitions import COLUMNS, DAY, TIMES, CostDay, Difference, Metric, Slice, Sum
+from services.reporting.domain.cells import MEASURES, ActivityCell, Cell, CreditCell, UniqueCell
+from services.reporting.domain.definitions import COLUMNS, DAY, TIMES, CostDay, Difference, Metric, Slice, Sum, Total
 from services.reporting.domain.periods import Comparison
 from services.reporting.domain.reports import Order
 from services.reporting.store.tables import CELLS
@@ -63,19 +63,23 @@ def _summed(shape: Shape) -> str:
 
 
 class _Source(NamedTuple):
-    """Cells that one look finds: of one family, under one model, with the same filters, all due or some awaited."""
+    """Cells that one look finds: of one family, under one model, with the same filters, all due or some awaited.
+
+    Of those that are standing, the days up to a moment are added up.
+    """
 
     family: type[Cell] | type[CostDay]
     by_model: bool
     model: str
     filters: tuple[str, ...]
     awaited: bool
+    standing: bool
 
 
 def _source(shape: Shape, slice_: Slice) -> _Source:
     # A named report's filter leaves those figures as they are that it can't tell apart.
     filters = tuple(name for name in shape.filters if name in slice_.dimensions)
-    return _Source(slice_.family, slice_.by_model, slice_.model, filters, slice_.awaited)
+    return _Source(slice_.family, slice_.by_model, slice_.model, filters, slice_.awaited, slice_.standing)
 
 
 def _part(shape: Shape, source: _Source, when: str) -> str:
@@ -174,11 +178,16 @@ def _conditions(
         yield "edition = :edition"
     if "model" in family._fields:
         yield "model = :model" if source.by_model else f"model = '{source.model}'"
-    yield f"day BETWEEN :{when}_start AND :{when}_end"
+    if not source.standing:
+        yield f"day BETWEEN :{when}_start AND :{when}_end"
+    elif when == THEN:
+        yield "day <= :then_end"
+    if family is UniqueCell:
+        yield _first_in_row(shape, when)
     if not shape.all_currencies and family is ActivityCell:
         # What is no money has no currency, and is in every report.
         yield "currency_code = ANY(array_append(CAST(:currencies AS text[]), ''))"
-    elif not shape.all_currencies:
+    elif not shape.all_currencies and "currency_code" in family._fields:
         yield "currency_code = ANY(CAST(:currencies AS text[]))"
     yield _any(kinds)
     for name in source.filters:
@@ -188,6 +197,15 @@ def _conditions(
         yield f"({' OR '.join(f'{measure} <> 0' for measure in measures)})"
 
 
+def _first_in_row(shape: Shape, when: str) -> str:
+    """That whoever a cell counts was not counted before in the same row: in the period, and in its day, week or month."""
+    before = f"previous_day < :{when}_start"
+    begins = [_dimension(shape, name, when) for name in shape.dimensions if name in TIMES]
+    if not begins:
+        return before
+    return f"({before} OR {_day(shape, when, 'previous_day')} < greatest({', '.join(begins)}))"
+
+
 def _dimension(shape: Shape, name: str, when: str) -> str:
     if name in TIMES:
         day = _day(shape, when)
@@ -195,16 +213,16 @@ def _dimension(shape: Shape, name: str, when: str) -> str:
     return COLUMNS.get(name, name)
 
 
-def _day(shape: Shape, when: str) -> str:
+def _day(shape: Shape, when: str, day: str = "day") -> str:
     """A cell's day; of the compared period, the day of the present one that it is compared with.
 
     Every day is compared with one, and only one, also around 29 February.
     """
     if when == NOW:
-        return "day"
+        return day
     if shape.comparison is Comparison.PREVIOUS_PERIOD:
-        return "(day + (CAST(:now_start AS date) - CAST(:then_start AS date)))"
-    year_later = "CAST(day + interval '1 year' AS date)"
+        return f"({day} + (CAST(:now_start AS date) - CAST(:then_start AS date)))"
+    year_later = f"CAST({day} + interval '1 year' AS date)"
     return f"greatest(CAST(:now_start AS date), least(CAST(:now_end AS date), {year_later}))"
 
 
@@ -226,4 +244,6 @@ def _figure(metric: Metric) -> str:
     left, right = (_figure(METRICS[name]) for name in formula.operands)
     if isinstance(formula, Difference):
         return f"({left} - {right})"
+    if isinstance(formula, Total):
+        return f"({left} + {right})"
     return f"({left} * {formula.scale} / nullif({right}, 0))"

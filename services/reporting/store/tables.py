@@ -12,9 +12,13 @@ from services.reporting.domain.cells import (
     Cell,
     CreditCell,
     Cut,
+    MemberCell,
     OutcomeCell,
     ProductCell,
     StoreCell,
+    TallyCell,
+    UniqueCell,
+    VisitCell,
 )
 from services.reporting.domain.facts import Contact
 
@@ -26,6 +30,10 @@ _NAMES: dict[type[Cell], str] = {
     OutcomeCell: "outcome_cell",
     CreditCell: "credit_cell",
     ActivityCell: "activity_cell",
+    TallyCell: "tally_cell",
+    VisitCell: "visit_cell",
+    MemberCell: "member_cell",
+    UniqueCell: "unique_cell",
 }
 
 _FOLLOWING = {CreditCell: frozenset(("contacts", *Contact._fields)), ActivityCell: frozenset(Cut._fields)}
