@@ -138,6 +138,21 @@ async def read_all(
         edition, source, order_id = chunk[-1][1:4]
 
 
+async def read_page(
+    connection: AsyncConnection, tenant_id: str, after: tuple[int, str, str], count: int
+) -> list[StoredFact]:
+    """Some facts of a tenant by edition, source and order, behind a place in that sequence."""
+    bound = {
+        "tenant_id": tenant_id,
+        "edition": after[0],
+        "source": after[1],
+        "order_id": after[2],
+        "last_edition": _NEWEST,
+        "count": count,
+    }
+    return [StoredFact(*row) for row in await connection.execute(_READ_AFTER, bound)]
+
+
 async def clear_before(connection: AsyncConnection, tenant_id: str, edition: int, count: int) -> int:
     """Deletes some facts of a tenant's editions before one; answers how many."""
     bound = {"tenant_id": tenant_id, "edition": edition, "count": count}

@@ -154,7 +154,7 @@ async def read_popularity(connection: AsyncConnection, tenant: Tenant, as_of: da
 
 
 def _parameters(tenant: Tenant, as_of: date) -> dict[str, Any]:
-    return {"tenant_id": tenant.tenant_id, "edition": tenant.edition, "as_of": as_of}
+    return {"tenant_id": tenant.tenant_id, "edition": tenant.book, "as_of": as_of}
 
 
 def _sold(row: Any) -> Sold:

@@ -49,7 +49,7 @@ async def read_parts(connection: AsyncConnection, tenant: Tenant, model: str, pe
     """The sums of every part of a period, by currency and name."""
     parameters = {
         "tenant_id": tenant.tenant_id,
-        "edition": tenant.edition,
+        "edition": tenant.book,
         "model": model,
         "start": period.start,
         "end": period.end,
@@ -68,7 +68,7 @@ async def read_other_currencies(
         return []
     parameters = {
         "tenant_id": tenant.tenant_id,
-        "edition": tenant.edition,
+        "edition": tenant.book,
         "start": period.start,
         "end": period.end,
         "shown": list(shown),
