@@ -4,13 +4,19 @@ from pathlib import Path
 
 import grpc
 from touchstone.attribution.v1 import credit_pb2, credit_service_pb2
-from touchstone.ingest.v1 import event_pb2, event_service_pb2
+from touchstone.ingest.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
 from touchstone.mesh.v1 import maintenance_service_pb2, maintenance_service_pb2_grpc
 from touchstone.reporting.v1 import (
+    experiment_service_pb2,
+    experiment_service_pb2_grpc,
+    ledger_service_pb2,
+    ledger_service_pb2_grpc,
     live_service_pb2,
     live_service_pb2_grpc,
     product_service_pb2,
     product_service_pb2_grpc,
+    record_service_pb2,
+    record_service_pb2_grpc,
     report_service_pb2,
     report_service_pb2_grpc,
 )
@@ -24,10 +30,13 @@ from services.chassis.settings import ServiceSettings, load
 from services.chassis.tokens import read_token
 from services.chassis.wakeups import Wakeups
 from services.reporting import answers, follower
-from services.reporting.background import CHORES
+from services.reporting.background import CHORES, UNFINISHED
+from services.reporting.experiment_servicer import ExperimentServicer
+from services.reporting.ledger_servicer import LedgerServicer
 from services.reporting.live import Live
 from services.reporting.live_servicer import LiveServicer
 from services.reporting.product_servicer import ProductServicer
+from services.reporting.record_servicer import RecordServicer
 from services.reporting.servicer import ReportServicer
 from services.reporting.sources import Sources
 
@@ -71,13 +80,19 @@ async def main() -> None:
         ],
         wakeups=wakeups,
         chores=CHORES,
+        unfinished=UNFINISHED,
         on_committed=live.committed,
     )
 
     def register(server: grpc.aio.Server) -> None:
+        tried = ExperimentServicer(service.serving, event_service_pb2_grpc.EventServiceStub(ingest))
+        experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(tried, server)
         parked_of = Sources(ingest).parked
+        recorded = RecordServicer(service.serving)
+        record_service_pb2_grpc.add_RecordServiceServicer_to_server(recorded, server)
         reports = ReportServicer(service.serving, parked_of)
         report_service_pb2_grpc.add_ReportServiceServicer_to_server(reports, server)
+        ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(service.serving), server)
         watched = LiveServicer(service.serving, parked_of, live)
         live_service_pb2_grpc.add_LiveServiceServicer_to_server(watched, server)
         product_service_pb2_grpc.add_ProductServiceServicer_to_server(ProductServicer(service.serving), server)
@@ -92,9 +107,12 @@ async def main() -> None:
         settings=settings,
         register=register,
         services=[
+            experiment_service_pb2.DESCRIPTOR.services_by_name["ExperimentService"].full_name,
             report_service_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
+            ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"].full_name,
             live_service_pb2.DESCRIPTOR.services_by_name["LiveService"].full_name,
             product_service_pb2.DESCRIPTOR.services_by_name["ProductService"].full_name,
+            record_service_pb2.DESCRIPTOR.services_by_name["RecordService"].full_name,
             maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"].full_name,
         ],
         tasks=[follow],

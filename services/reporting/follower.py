@@ -1,20 +1,22 @@
-"""Follows the credit log for the orders and the event log for the settings, and keeps facts and rollups in step."""
+"""Follows the credit log for orders, the event log for settings, rates and activity; keeps facts and rollups in step."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
-from services.reporting import activities, derived, record_wire, wire
-from services.reporting.domain.contributions import differences
+from services.reporting import activities, counting, derived, ledger, record_wire, wire
 from services.reporting.domain.facts import OrderFact
 from services.reporting.domain.tenants import Tenant
+from services.reporting.experiments import following
 from services.reporting.kinds import KINDS
-from services.reporting.recount import recount
-from services.reporting.store import facts, rollups, tenants
+from services.reporting.store import conversions, facts, rollups, tenants, waiting
+from services.reporting.store.waiting import START, Waiting
 
 
 async def apply_credits(
@@ -39,7 +41,9 @@ async def apply_credits(
             complete[told.tenant_id] = _newer(complete.get(told.tenant_id, tenant), told)
         else:
             newest[told.tenant_id, told.edition, told.order.source, told.order.order_id] = entry
-    await _take_facts(connection, partition, newest, present)
+    before = await _take_facts(connection, partition, newest, present)
+    in_force = {entry.message.tenant_id: 0 for entry in entries} | {key: one.edition for key, one in present.items()}
+    await ledger.note(connection, entries, in_force, before)
     if complete:
         await tenants.write(connection, [complete[tenant_id] for tenant_id in sorted(complete)])
     return ()
@@ -57,12 +61,14 @@ async def _take_facts(
     partition: int,
     newest: Mapping[tuple[str, int, str, str], Entry[credit_pb2.OrderCredits]],
     present: Mapping[str, Tenant],
-) -> None:
+) -> Mapping[tuple[str, int, str, str], facts.StoredFact]:
+    """Keeps the newest of what is told of each order, and counts it; answers the facts that were stored before."""
     if not newest:
-        return
+        return {}
     told = [facts.StoredFact(*key, entry.position, wire.payload_of(entry.message)) for key, entry in newest.items()]
     shown = [record_wire.shown_of(entry.message) for entry in newest.values()]
     known = {fact[:4]: fact for fact in await facts.replace(connection, told, shown)}
+    await following.take_orders(connection, [entry.message for entry in newest.values()])
     changes: list[tuple[OrderFact | None, OrderFact]] = []
     for key, entry in newest.items():
         before = known.get(key)
@@ -71,51 +77,82 @@ async def _take_facts(
         elif before.credit_position < entry.position:
             changes.append((wire.stored_fact_of(before.payload), wire.fact_of(entry.message)))
     known_tenants = {tenant_id: _present(present, tenant_id, partition) for tenant_id, *_ in newest}
-    sums = differences(changes, {tenant_id: tenant.zone for tenant_id, tenant in known_tenants.items()})
-    await derived.put(connection, sums, known_tenants)
+    await derived.put(connection, await counting.count(connection, changes, known_tenants), known_tenants)
+    if coming := {tenant_id: tenant for tenant_id, tenant in known_tenants.items() if len(tenant.ways) > 1}:
+        counted = [change for change in changes if _is_reached(change[1], coming.get(change[1].tenant_id))]
+        anew = {tenant_id: tenant.newest for tenant_id, tenant in coming.items()}
+        await derived.put(connection, await counting.count(connection, counted, anew), anew)
+    return known
+
+
+def _is_reached(order: OrderFact, tenant: Tenant | None) -> bool:
+    """True for an order that is in the coming counting already; the others come into it in their sequence."""
+    if tenant is None or tenant.coming is None or tenant.coming.reached is None:
+        return False
+    return (order.edition, order.source, order.order_id) <= tenant.coming.reached
 
 
 async def apply_events(
     connection: AsyncConnection, partition: int, entries: Sequence[Entry[event_pb2.LoggedEvent]]
 ) -> Sequence[bytes]:
-    """Takes over settings, of which those at the greatest position hold, and activity; publishes nothing.
+    """Takes over settings, of which those at the greatest position hold, rates and activity; publishes nothing.
 
-    Another zone dates the tenant's orders anew, other settings its activity.
+    What other settings and rates make of orders and activity that were told before is left to the background.
     """
     present = await tenants.read(connection, {entry.message.tenant_id for entry in entries})
     known = {entry.message.tenant_id: _present(present, entry.message.tenant_id, partition) for entry in entries}
+    await ledger.note_rules(connection, entries, known)
+    known |= await _settled(connection, entries, known)
     changed = await activities.apply(connection, KINDS, entries, known)
     await rollups.add(connection, await derived.of_sessions(connection, changed, known))
-    telling = [entry for entry in entries if entry.message.event.WhichOneof("payload") == "settings"]
-    if not telling:
-        return ()
-    before = {entry.message.tenant_id: known[entry.message.tenant_id] for entry in telling}
-    after = dict(before)
-    for entry in telling:
-        tenant_id = entry.message.tenant_id
-        after[tenant_id] = _told(_present(after, tenant_id, partition), entry)
-    await tenants.write(connection, [after[tenant_id] for tenant_id in sorted(after)])
-    for tenant_id in sorted(after):
-        if after[tenant_id].time_zone != before[tenant_id].time_zone:
-            await recount(connection, after[tenant_id])
-        if after[tenant_id].settings != before[tenant_id].settings:
-            await activities.recount(connection, KINDS, after[tenant_id])
+    await _take_rates(connection, partition, entries, known)
     return ()
+
+
+async def _settled(
+    connection: AsyncConnection, entries: Sequence[Entry[event_pb2.LoggedEvent]], known: Mapping[str, Tenant]
+) -> dict[str, Tenant]:
+    """The tenants of whom settings are told, with them; of whom nothing else was told yet, they hold at once."""
+    after: dict[str, Tenant] = {}
+    for entry in entries:
+        tenant_id, told = entry.message.tenant_id, entry.message.event
+        if told.WhichOneof("payload") == "settings":
+            time_zone, currency_code = wire.settings_of(told.settings)
+            settings = told.settings.SerializeToString(deterministic=True)
+            before = after.get(tenant_id, known[tenant_id])
+            after[tenant_id] = before.told(entry.position, time_zone, currency_code, settings)
+    if not after:
+        return {}
+    counted = await tenants.have_facts(connection, after)
+    for tenant_id in after.keys() - counted:
+        after[tenant_id] = replace(after[tenant_id].newest, counting=known[tenant_id].counting)
+    await tenants.write(connection, [after[tenant_id] for tenant_id in sorted(after)])
+    return after
+
+
+async def _take_rates(
+    connection: AsyncConnection,
+    partition: int,
+    entries: Sequence[Entry[event_pb2.LoggedEvent]],
+    known: Mapping[str, Tenant],
+) -> None:
+    rates = [
+        rate
+        for entry in entries
+        if entry.message.event.WhichOneof("payload") == "exchange_rates"
+        for rate in wire.rates_of(entry.message, entry.position)
+    ]
+    if not rates:
+        return
+    await conversions.store(connection, rates)
+    days: dict[tuple[str, str], list[date]] = defaultdict(list)
+    for rate in rates:
+        if any(way.currency_code == rate.base_currency_code for way in known[rate.tenant_id].ways):
+            days[rate.tenant_id, rate.currency_code].append(rate.day)
+    if days:
+        every = [Waiting(*key, min(of_key), max(of_key), START) for key, of_key in days.items()]
+        await waiting.add(connection, partition, every)
 
 
 def _present(known: Mapping[str, Tenant], tenant_id: str, partition: int) -> Tenant:
     return known.get(tenant_id) or Tenant(tenant_id=tenant_id, partition=partition)
-
-
-def _told(tenant: Tenant, entry: Entry[event_pb2.LoggedEvent]) -> Tenant:
-    if entry.position <= tenant.settings_position:
-        return tenant
-    told = entry.message.event.settings
-    time_zone, currency_code = wire.settings_of(told)
-    return replace(
-        tenant,
-        time_zone=time_zone,
-        currency_code=currency_code,
-        settings_position=entry.position,
-        settings=told.SerializeToString(deterministic=True),
-    )
