@@ -82,7 +82,15 @@ def fact_of(credits_: credit_pb2.OrderCredits) -> OrderFact:
 def _credit(credit: credit_pb2.Credit) -> Credit:
     touch = credit.touch
     contact = Contact(_CHANNELS[touch.channel], touch.touchpoint, touch.bot_name, touch.agent_id, touch.campaign)
-    return Credit(contact, credit.gross_micros, credit.net_micros, credit.session_id, tuple(touch.product_ids))
+    asked = touch.visitor_time.seconds if touch.HasField("visitor_time") else None
+    return Credit(
+        contact,
+        credit.gross_micros,
+        credit.net_micros,
+        credit.session_id,
+        tuple(touch.product_ids),
+        visitor_seconds=asked,
+    )
 
 
 def settings_of(settings: settings_pb2.TenantSettings) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import conversation_pb2, event_pb2, interaction_pb2, settings_pb2
 
 from services.chassis.database import open_database
@@ -27,6 +28,7 @@ PARTITION = 3
 START = datetime(2026, 11, 2, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
+TABLES = ("tenant", "order_fact", "activity_fact", "activity_cell", "activity_pending", "span_cell", "credit_cell")
 Conversation, Interaction = conversation_pb2.Conversation, interaction_pb2.Interaction
 
 
@@ -42,7 +44,7 @@ async def engine(new_database: Callable[[], str]) -> AsyncEngine:
 @pytest.fixture(autouse=True)
 async def nothing_told(engine):
     async with engine.begin() as connection:
-        for table in ("tenant", "activity_fact", "activity_cell", "activity_pending"):
+        for table in TABLES:
             await connection.execute(text(f"DELETE FROM {table}"))
 
 
@@ -242,7 +244,7 @@ async def test_sequence_batches_and_a_rebuild_leave_the_same(engine):
 
 async def nothing_left(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
-        for table in ("tenant", "activity_fact", "activity_cell", "activity_pending"):
+        for table in TABLES:
             await connection.execute(text(f"DELETE FROM {table}"))
 
 
@@ -254,3 +256,47 @@ async def test_what_is_awaited_wrongly_is_found(engine):
         )
 
     assert await differing(engine) == 2
+
+
+def bought(order_id: str, at: datetime, asked_at: datetime | None, *, agent_id: str = "a-1") -> credit_pb2.OrderCredits:
+    """An order of 30 euros that the model contact credits to a conversation, or with no agent to none."""
+    told = credit_pb2.OrderCredits(tenant_id="acme")
+    told.order.source, told.order.order_id, told.order.currency_code = "shop", order_id, "EUR"
+    told.order.order_time.FromDatetime(at)
+    told.order.gross_micros = told.order.net_micros = 30_000_000
+    said = told.attributions.add(model="contact", model_version=1)
+    if agent_id:
+        said.matched_by = credit_pb2.MatchBasis.SESSION
+        touch = credit_pb2.Touch(event_id="t", channel="CHAT", touchpoint="website", agent_id=agent_id)
+        if asked_at is not None:
+            touch.visitor_time.FromDatetime(asked_at)
+        said.credits.add(touch=touch, gross_micros=30_000_000, net_micros=30_000_000)
+    return told
+
+
+async def test_what_was_bought_after_a_contact(engine):
+    await tell(engine, TOLD)
+    told = [
+        bought("1", START + HOUR, START),
+        bought("2", START + 2 * HOUR, START + HOUR + 30 * SECOND),
+        bought("3", START + HOUR, START + 5 * HOUR),
+        bought("4", START + HOUR, None, agent_id="a-2"),
+        bought("5", START + HOUR, None, agent_id=""),
+    ]
+    async with engine.begin() as connection:
+        entries = [Entry(position, one) for position, one in enumerate(told, start=1)]
+        await follower.apply_credits(connection, PARTITION, entries)
+
+    times = asked(["time_before_purchase", "timed_purchases", "transactions_after_contact"])
+    # An hour, and half a minute less; the others have nothing to count from.
+    assert await rows(engine, times) == [((7200 - 30) // 2, 2, 4)]
+    by_agent = asked(["seconds_before_purchase", "turnover_per_hour", "transactions_after_contact"], ["agent"])
+    assert await rows(engine, by_agent) == [("a-1", 7170, round(90_000_000 / 7), 3), ("a-2", 0, None, 1)]
+    per_contact = asked(["turnover_per_contact", "conversion_rate_after_contact"])
+    assert await rows(engine, per_contact) == [(40_000_000, 4 / 3)]
+    # Taken back: the order is no longer credited.
+    async with engine.begin() as connection:
+        gone = [Entry(9, bought("1", START + HOUR, None, agent_id=""))]
+        await follower.apply_credits(connection, PARTITION, gone)
+    assert await rows(engine, times) == [(3570, 1, 3)]
+    assert await differing(engine) == 0

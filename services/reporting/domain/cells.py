@@ -91,6 +91,24 @@ class CreditCell(NamedTuple):
     campaign: str
 
 
+class SpanCell(NamedTuple):
+    """How long orders took, of contacts of one kind: from the visitor's first message to the order. Measures: orders, seconds.
+
+    `contact_name` names what stands behind it in short.
+    """
+
+    tenant_id: str
+    edition: int
+    model: str
+    day: date
+    contact_name: str
+    channel: str
+    touchpoint: str
+    bot: str
+    agent: str
+    campaign: str
+
+
 class Cut(NamedTuple):
     """What activity can be told apart by; a field that doesn't apply is empty."""
 
@@ -199,7 +217,16 @@ class UniqueCell(NamedTuple):
 
 
 Cell = (
-    StoreCell | ProductCell | OutcomeCell | CreditCell | ActivityCell | TallyCell | VisitCell | MemberCell | UniqueCell
+    StoreCell
+    | ProductCell
+    | OutcomeCell
+    | CreditCell
+    | SpanCell
+    | ActivityCell
+    | TallyCell
+    | VisitCell
+    | MemberCell
+    | UniqueCell
 )
 
 ORDER_FAMILIES: tuple[type[Cell], ...] = (
@@ -207,6 +234,7 @@ ORDER_FAMILIES: tuple[type[Cell], ...] = (
     ProductCell,
     OutcomeCell,
     CreditCell,
+    SpanCell,
     TallyCell,
     VisitCell,
     MemberCell,
@@ -219,6 +247,7 @@ MEASURES: dict[type[Cell], tuple[str, ...]] = {
     ProductCell: ("units", "refunded_units", "gross_micros", "net_micros"),
     OutcomeCell: ("orders", "gross_micros", "net_micros"),
     CreditCell: ("orders", "gross_micros", "net_micros"),
+    SpanCell: ("orders", "seconds"),
     ActivityCell: ("amount",),
     TallyCell: ("amount",),
     VisitCell: ("placed", "personalized", "recommended"),

@@ -7,7 +7,16 @@ from datetime import date
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from services.reporting.domain.cells import Cell, CreditCell, Measures, Outcome, OutcomeCell, ProductCell, StoreCell
+from services.reporting.domain.cells import (
+    Cell,
+    CreditCell,
+    Measures,
+    Outcome,
+    OutcomeCell,
+    ProductCell,
+    SpanCell,
+    StoreCell,
+)
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
 from services.reporting.domain.periods import day_of
 from services.reporting.domain.purchases import purchases
@@ -43,6 +52,7 @@ def contributions(fact: OrderFact, zone: ZoneInfo) -> dict[Cell, Measures]:
             cells[OutcomeCell(tenant_id, edition, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = order
             continue
         _add_credits(cells, fact, attribution, day)
+        _add_spans(cells, fact, attribution, day)
         for sku, measures in products.items():
             cells[ProductCell(tenant_id, edition, model, day, currency, sku)] = measures
     cells.update(purchases(fact, day))
@@ -77,13 +87,22 @@ def _add_credits(cells: dict[Cell, Measures], fact: OrderFact, attribution: Attr
         cells[OutcomeCell(tenant_id, edition, model, day, currency, Outcome.UNATTRIBUTED, "", "")] = rest
 
 
+def _add_spans(cells: dict[Cell, Measures], fact: OrderFact, attribution: Attribution, day: date) -> None:
+    """How long it took from the visitor's first message in the credited conversation, where that was before the order."""
+    for credit in attribution.credits:
+        asked = credit.visitor_seconds
+        if asked is None or fact.order_seconds is None or asked > fact.order_seconds:
+            continue
+        name = name_of_set((credit.contact,))
+        cell = SpanCell(fact.tenant_id, fact.edition, attribution.model, day, name, *credit.contact)
+        add(cells, {cell: (1, fact.order_seconds - asked)})
+
+
 def _by_contact(credits_: tuple[Credit, ...]) -> dict[Contact, tuple[int, int]]:
-    if len(credits_) == 1:
-        return {credits_[0].contact: credits_[0][1:3]}
     earned: dict[Contact, tuple[int, int]] = {}
-    for contact, gross, net, _, _ in credits_:
-        before = earned.get(contact, (0, 0))
-        earned[contact] = (before[0] + gross, before[1] + net)
+    for credit in credits_:
+        before = earned.get(credit.contact, (0, 0))
+        earned[credit.contact] = (before[0] + credit.gross_micros, before[1] + credit.net_micros)
     return earned
 
 

@@ -17,6 +17,7 @@ class Credit(NamedTuple):
     """A part of an order that a touch earned, in millionths of the order's currency.
 
     `session_id` is the visit of the touch, empty where it isn't told; `product_ids` are the products that it named.
+    `visitor_seconds` is when the visitor first wrote in the conversation credited, None where there is no such moment.
     """
 
     contact: Contact
@@ -24,6 +25,7 @@ class Credit(NamedTuple):
     net_micros: int
     session_id: str = ""
     product_ids: tuple[str, ...] = ()
+    visitor_seconds: int | None = None
 
 
 class Attribution(NamedTuple):

@@ -15,6 +15,7 @@ from services.reporting.domain.cells import (
     MemberCell,
     OutcomeCell,
     ProductCell,
+    SpanCell,
     StoreCell,
     TallyCell,
     UniqueCell,
@@ -29,6 +30,7 @@ _NAMES: dict[type[Cell], str] = {
     ProductCell: "product_cell",
     OutcomeCell: "outcome_cell",
     CreditCell: "credit_cell",
+    SpanCell: "span_cell",
     ActivityCell: "activity_cell",
     TallyCell: "tally_cell",
     VisitCell: "visit_cell",
@@ -36,7 +38,11 @@ _NAMES: dict[type[Cell], str] = {
     UniqueCell: "unique_cell",
 }
 
-_FOLLOWING = {CreditCell: frozenset(("contacts", *Contact._fields)), ActivityCell: frozenset(Cut._fields)}
+_FOLLOWING = {
+    CreditCell: frozenset(("contacts", *Contact._fields)),
+    SpanCell: frozenset(Contact._fields),
+    ActivityCell: frozenset(Cut._fields),
+}
 """Fields that follow from the rest of the key: a few long values would not fit into an index."""
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from services.reporting.domain.cells import SpanCell
 from services.reporting.domain.definitions import (
     AGENT,
     BOT,
@@ -16,8 +17,10 @@ from services.reporting.domain.definitions import (
     ORIGIN_TYPE,
     STEP,
     TAG,
+    TIMES,
     TOUCHPOINT,
     Metric,
+    Slice,
     Sum,
     Unit,
     activity,
@@ -25,12 +28,21 @@ from services.reporting.domain.definitions import (
     quotient,
     summed,
 )
+from services.reporting.domain.metrics.sales import CONTACT_MODEL
 
 _CONVERSATION = (CHANNEL, TOUCHPOINT, BOT, AGENT, CAMPAIGN, ORIGIN_TYPE)
 _COMPLETIONS = replace(activity("conversation_completions", *_CONVERSATION, COMPLETION), awaited=True)
 _ABANDONED = replace(activity("abandoned_conversations", *_CONVERSATION, STEP, LAST_MESSAGE), awaited=True)
 _AUTOMATIC = replace(_COMPLETIONS, where=(*_COMPLETIONS.where, ("label", "COMPLETED_AUTOMATICALLY")))
 _BY_AGENT = replace(_COMPLETIONS, where=(*_COMPLETIONS.where, ("label", "CLOSED_BY_AGENT")))
+
+_SPANS = Slice(
+    family=SpanCell,
+    by_model=False,
+    where=(),
+    dimensions=(*TIMES, CHANNEL, TOUCHPOINT, BOT, AGENT, CAMPAIGN),
+    model=CONTACT_MODEL,
+)
 
 METRICS_OF_CONVERSATIONS: tuple[Metric, ...] = (
     counted(
@@ -162,6 +174,28 @@ METRICS_OF_CONVERSATIONS: tuple[Metric, ...] = (
         ("turnover_after_contact", "production_seconds"),
         "Turnover after contact per hour that agents worked.",
         scale=3600,
+    ),
+    summed(
+        "seconds_before_purchase",
+        "Time before purchases",
+        Unit.SECONDS,
+        Sum(slice=_SPANS, measure="seconds"),
+        "The time from the visitor's first message in the conversation that the model contact credits to the order, of "
+        "all such orders together.",
+    ),
+    summed(
+        "timed_purchases",
+        "Purchases with a time before them",
+        Unit.COUNT,
+        Sum(slice=_SPANS, measure="orders"),
+        "Counted orders that the model contact credits to a conversation in which the visitor had written before.",
+    ),
+    quotient(
+        "time_before_purchase",
+        "Time before purchase",
+        Unit.SECONDS,
+        ("seconds_before_purchase", "timed_purchases"),
+        "The mean time from the visitor's first message in the conversation that the model contact credits to the order.",
     ),
     counted(
         "production_seconds",
