@@ -92,7 +92,7 @@ async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model
 def _scope(tenant: Tenant, model: str, currencies: tuple[str, ...] | None) -> reports.Scope:
     return reports.Scope(
         tenant_id=tenant.tenant_id,
-        edition=tenant.edition,
+        edition=tenant.book,
         model=model,
         currencies=currencies,
         cost=wire.cost_of(tenant),

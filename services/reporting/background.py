@@ -1,15 +1,60 @@
-"""What is done between the batches: rows of editions that are no longer in force are deleted."""
+"""What is done between the batches: figures counted anew, by other settings or other rates, and old ones deleted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.chores import paged
-from services.reporting.store import facts, rollups, tenants
+from services.reporting import activities, counting, derived, wire
+from services.reporting.kinds import KINDS
+from services.reporting.store import conversions, facts, rollups, tenants, waiting
 
 _PAGE: Final = 2_000
 """Rows of a table that are deleted in a transaction."""
+
+COUNTED_AT_ONCE: Final = 500
+"""Orders that are counted in a transaction."""
+
+
+async def count_some(connection: AsyncConnection, partition: int) -> Sequence[bytes]:
+    """Counts a page of a tenant's orders under the settings told last; with the last page all figures change at once.
+
+    Publishes nothing.
+    """
+    tenant = await tenants.next_coming(connection, partition)
+    if tenant is None or tenant.coming is None:
+        return ()
+    settled = tenant.newest
+    if tenant.coming.reached is not None:
+        # Orders of older editions are in no figure any more.
+        start = max(tenant.coming.reached, (tenant.edition, "", ""))
+        page = await facts.read_page(connection, tenant.tenant_id, start, COUNTED_AT_ONCE)
+        newest = {tenant.tenant_id: settled}
+        sums = await counting.count(connection, [(None, wire.stored_fact_of(fact.payload)) for fact in page], newest)
+        await derived.put(connection, sums, newest)
+        if len(page) == COUNTED_AT_ONCE:
+            reached = (page[-1].edition, page[-1].source, page[-1].order_id)
+            await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, reached=reached))])
+            return ()
+    await tenants.write(connection, [settled])
+    await activities.recount(connection, KINDS, settled)
+    return ()
+
+
+async def convert_some(connection: AsyncConnection, partition: int) -> Sequence[bytes]:
+    """Looks a page of orders through for whose days rates were told; publishes nothing."""
+    told = await waiting.next_of(connection, partition)
+    if told is None:
+        return ()
+    known = (await tenants.read(connection, [told.tenant_id])).get(told.tenant_id)
+    ways = known.ways if known else ()
+    sums, after = await counting.convert_some(connection, told, ways)
+    for way, of_way in zip(ways, sums, strict=True):
+        await derived.put(connection, of_way, {way.tenant_id: way})
+    await waiting.advance(connection, told, after)
+    return ()
 
 
 async def clear_some(connection: AsyncConnection, partition: int) -> Sequence[bytes]:
@@ -17,13 +62,21 @@ async def clear_some(connection: AsyncConnection, partition: int) -> Sequence[by
     outdated = await tenants.next_outdated(connection, partition)
     if outdated is None:
         return ()
-    tenant_id, edition = outdated
+    tenant_id, edition, book = outdated
     deleted = await facts.clear_before(connection, tenant_id, edition, _PAGE)
-    deleted += await rollups.clear_before(connection, tenant_id, edition, _PAGE)
+    deleted += await rollups.clear_before(connection, tenant_id, book, _PAGE)
+    deleted += await conversions.clear_before(connection, tenant_id, book, _PAGE)
     if not deleted:
-        await tenants.cleared(connection, tenant_id, edition)
+        await tenants.cleared(connection, tenant_id, book)
     return ()
 
 
-CHORES = (paged("clearing old editions", tenants.outdated, clear_some),)
+CHORES = (
+    paged("counting anew", tenants.coming, count_some),
+    paged("converting anew", waiting.partitions, convert_some),
+    paged("clearing old editions", tenants.outdated, clear_some),
+)
 """What is to be done in every generation."""
+
+UNFINISHED = (tenants.coming, waiting.partitions)
+"""What must be done before a generation is served."""

@@ -69,7 +69,7 @@ async def of_sessions(
         return {}
     sums: dict[Cell, Measures] = {}
     for visit, orders in (await derived.read_visits_of(connection, told)).items():
-        zone = tenants[visit.tenant_id].zone
+        zone = tenants[visit.tenant_id].zone_of(visit.edition)
         before, after = (sessions.read(state) for state in told[visit.tenant_id, visit.session_id])
         add(sums, sessions.bought(after, zone, visit, orders))
         add(sums, negative(sessions.bought(before, zone, visit, orders)))

@@ -1,4 +1,4 @@
-"""Counts a tenant's rollups anew from the facts: to replace them, or to compare them."""
+"""Counts a tenant's rollups anew from the facts, to compare them."""
 
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -7,8 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporting import derived, wire
 from services.reporting.activities import awaited, summed
+from services.reporting.counting import as_counted
 from services.reporting.domain.cells import Cell, Measures
-from services.reporting.domain.contributions import add, differences
+from services.reporting.domain.contributions import add
 from services.reporting.domain.pending import Pending
 from services.reporting.domain.tenants import Tenant
 from services.reporting.kinds import KINDS
@@ -24,14 +25,6 @@ class Progress(NamedTuple):
     different_cells: int
 
 
-async def recount(connection: AsyncConnection, tenant: Tenant) -> None:
-    """Sums a tenant's rollups anew, those of the edition in force and of a coming one, in the caller's transaction."""
-    await rollups.clear(connection, tenant.tenant_id)
-    async for chunk in facts.read_all(connection, tenant.tenant_id, tenant.edition, and_newer=True):
-        await rollups.add(connection, _summed(chunk, tenant))
-    await derived.recount(connection, tenant)
-
-
 async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[Progress]:
     """Compares a tenant's rollups in the edition in force with what its facts come to; the connection must see one moment.
 
@@ -40,7 +33,8 @@ async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[P
     total, checked = await facts.count(connection, tenant.tenant_id, tenant.edition), 0
     expected: dict[Cell, Measures] = {}
     async for chunk in facts.read_all(connection, tenant.tenant_id, tenant.edition):
-        add(expected, _summed(chunk, tenant))
+        orders = [wire.stored_fact_of(fact.payload) for fact in chunk]
+        add(expected, await as_counted(connection, orders, tenant))
         checked += len(chunk)
         if checked < total:
             yield Progress(checked, total, 0)
@@ -53,12 +47,7 @@ async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[P
     async for row in pending.read_all(connection, tenant.tenant_id):
         different += row not in until
         until.discard(row)
-    async for cell, measures in rollups.read(connection, tenant.tenant_id, tenant.edition):
+    async for cell, measures in rollups.read(connection, tenant.tenant_id, tenant.book):
         different += expected.pop(cell, None) != measures
     missing = sum(1 for measures in expected.values() if any(measures))
     yield Progress(checked, total, different + missing + len(until))
-
-
-def _summed(chunk: list[facts.StoredFact], tenant: Tenant) -> dict[Cell, Measures]:
-    changes = ((None, wire.stored_fact_of(fact.payload)) for fact in chunk)
-    return differences(changes, {tenant.tenant_id: tenant.zone})

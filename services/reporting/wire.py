@@ -1,15 +1,17 @@
 """Protobuf to domain and back."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from touchstone.attribution.v1 import credit_pb2
-from touchstone.ingest.v1 import interaction_pb2, settings_pb2
+from touchstone.ingest.v1 import event_pb2, interaction_pb2, settings_pb2
 from touchstone.reporting.v1 import product_pb2, report_pb2, report_service_pb2, statement_pb2
 from touchstone.type.v1 import money_pb2
 
 from services.reporting.domain import reports
+from services.reporting.domain.conversion import ToldRate
 from services.reporting.domain.definitions import CURRENCY, Metric, Quotient, Unit
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
 from services.reporting.domain.figures import AsOf, Report, Row, change, value
@@ -109,6 +111,16 @@ def cost_of(tenant: Tenant) -> Cost | None:
 def language_of(settings: bytes) -> str:
     """The language tag in a settings document as the tenant's row holds it; empty for none."""
     return settings_pb2.TenantSettings.FromString(settings).language_code
+
+
+def rates_of(logged: event_pb2.LoggedEvent, position: int) -> list[ToldRate]:
+    """The exchange rates that an event tells of, which stands at a position of its log."""
+    told = logged.event.exchange_rates
+    day = date.fromisoformat(told.date)
+    return [
+        ToldRate(logged.tenant_id, told.base_currency_code, one.currency_code, day, one.rate, position)
+        for one in told.rates
+    ]
 
 
 def models_of(complete: credit_pb2.OrderCredits) -> dict[str, int]:

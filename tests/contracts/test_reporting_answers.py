@@ -21,6 +21,7 @@ from services.reporting.domain.cells import ORDER_FAMILIES
 from services.reporting.servicer import ReportServicer
 from services.reporting.store import tenants
 from services.reporting.store.tables import CELLS
+from tests.reporting.settling import TABLES, settle
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 EUR = 1_000_000
@@ -40,7 +41,7 @@ async def engine(new_database: Callable[[], str]) -> AsyncEngine:
 @pytest.fixture(autouse=True)
 async def nothing_told(engine):
     async with engine.begin() as connection:
-        for table in ("tenant", "order_fact", "checkpoint", *(cells.name for cells in CELLS.values())):
+        for table in ("tenant", "order_fact", "checkpoint", *TABLES, *(cells.name for cells in CELLS.values())):
             await connection.execute(text(f"DELETE FROM {table}"))
 
 
@@ -181,14 +182,20 @@ async def test_a_statement_of_a_tenant_without_orders_is_all_zero(servicer):
     assert statement.metadata.time_zone == "UTC"
 
 
-async def test_another_zone_dates_orders_anew(engine, servicer):
+async def test_another_zone_dates_orders_anew_and_all_at_once(engine, servicer):
     await tell_settings(engine, 1, "UTC", "EUR")
     await tell(engine, order("1", "2026-11-01T23:30:00", 100, channel="CHAT", sku="a"))
     asked = {"metrics": ["store_orders", "attributed_orders", "share_of_store_orders"], "dimensions": ["day"]}
     assert table(await report(servicer, **asked), ["day"]) == [("2026-11-01", 1, 1.0, 1)]
 
     await tell_settings(engine, 2, "Europe/Madrid", "EUR")
-    assert table(await report(servicer, **asked), ["day"]) == [("2026-11-02", 1, 1.0, 1)]
+    answer = await report(servicer, **asked)
+    assert table(answer, ["day"]) == [("2026-11-01", 1, 1.0, 1)]
+    assert answer.metadata.time_zone == "UTC"
+    await settle(engine)
+    answer = await report(servicer, **asked)
+    assert table(answer, ["day"]) == [("2026-11-02", 1, 1.0, 1)]
+    assert answer.metadata.time_zone == "Europe/Madrid"
 
     await tell_settings(engine, 1, "UTC", "EUR")
     assert table(await report(servicer, **asked), ["day"]) == [("2026-11-02", 1, 1.0, 1)]
@@ -356,6 +363,8 @@ async def test_a_coming_edition_is_served_when_it_is_complete_and_all_at_once(en
     await tell(engine, in_edition(9, order("3", "2026-11-01T23:30:00", 7)), complete(9, conversations=2), first=6)
 
     assert await attributed(servicer) == [(50, 3)]
+    await settle(engine)
+    assert await attributed(servicer) == [(50, 3)]
     answer = await report(servicer, metrics=["store_orders"], dimensions=["day"])
     assert table(answer, ["day"]) == [("2026-11-01", 1), ("2026-11-02", 2)]
     assert answer.metadata.model_version == 2
@@ -371,6 +380,7 @@ async def test_an_edition_that_another_overtakes_has_no_part_in_figures(engine, 
     await tell(engine, in_edition(6, order("1", "2026-11-01T10:00:00", 30, channel="CHAT")), first=3)
     await tell_settings(engine, 1, "UTC", "EUR")
     await tell(engine, complete(6, conversations=3), first=4)
+    await settle(engine)
     assert await attributed(servicer) == [(30, 1)]
 
 

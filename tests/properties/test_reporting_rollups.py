@@ -24,6 +24,7 @@ from services.kernel.money import minor_unit, split
 from services.reporting import follower
 from services.reporting.servicer import ReportServicer
 from services.reporting.store.tables import CELLS
+from tests.reporting.settling import TABLES, settle
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 TENANTS = ("acme", "basalt")
@@ -124,7 +125,7 @@ def complete(tenant_id: str) -> Credits:
 
 async def start_over(engine: AsyncEngine) -> None:
     async with engine.begin() as connection:
-        for table in ("tenant", "order_fact", *(cells.name for cells in CELLS.values())):
+        for table in ("tenant", "order_fact", *TABLES, *(cells.name for cells in CELLS.values())):
             await connection.execute(text(f"DELETE FROM {table}"))
         entries = [Entry(index, complete(tenant)) for index, tenant in enumerate(TENANTS, start=1)]
         await follower.apply_credits(connection, 0, entries)
@@ -154,6 +155,7 @@ async def apply(engine: AsyncEngine, log: Sequence[Credits | tuple[str, str, str
             await flush()
     if pending:
         await flush()
+    await settle(engine)
 
 
 async def statement(servicer: ReportServicer, tenant_id: str, model: str):

@@ -29,7 +29,6 @@ def _add_statement(family: type[Cell]) -> TextClause:
 
 _ADD = {family: _add_statement(family) for family in MEASURES}
 
-_CLEAR = {family: text(f"DELETE FROM {CELLS[family].name} WHERE tenant_id = :tenant_id") for family in ORDER_FAMILIES}
 _CLEAR_ACTIVITY = text("DELETE FROM activity_cell WHERE tenant_id = :tenant_id")
 
 
@@ -69,12 +68,6 @@ def _columns(family: type[Cell], cells: list[Cell], sums: Mapping[Cell, Measures
     measures = zip(*(sums[cell] for cell in cells), strict=True)
     columns.update({name: array_literal(int, values) for name, values in zip(MEASURES[family], measures, strict=True)})
     return columns
-
-
-async def clear(connection: AsyncConnection, tenant_id: str) -> None:
-    """Empties a tenant's rollups of orders."""
-    for statement in _CLEAR.values():
-        await connection.execute(statement, {"tenant_id": tenant_id})
 
 
 async def clear_activity(connection: AsyncConnection, tenant_id: str) -> None:

@@ -2,34 +2,70 @@
 
 import json
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import LargeBinary, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import joined, numbers, texts
-from services.reporting.domain.tenants import Tenant
+from services.reporting.domain.tenants import Coming, Tenant
 
 _READ = text(
-    """SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, settings
-       FROM tenant WHERE tenant_id = ANY(:tenant_ids)"""
+    """SELECT tenant_id, tenant.partition_id, tenant.time_zone, tenant.currency_code, settings_position, models, tenant.edition,
+           tenant.settings, tenant.counting, coming.counting AS coming_counting, coming.time_zone AS coming_time_zone,
+           coming.currency_code AS coming_currency_code, coming.settings AS coming_settings,
+           coming.edition AS reached_edition, coming.source AS reached_source, coming.order_id AS reached_order_id
+       FROM tenant LEFT JOIN coming_counting AS coming USING (tenant_id)
+       WHERE tenant_id = ANY(:tenant_ids)"""
 ).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
 
 _WRITE = text(
     """INSERT INTO tenant (
-           tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, settings)
-       SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition,
+           tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, counting, book, settings)
+       SELECT tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, counting, book,
               substring(:settings FROM start FOR length)
        FROM unnest(
            CAST(:tenant_ids AS text[]), CAST(:partitions AS bigint[]), CAST(:time_zones AS text[]),
            CAST(:currency_codes AS text[]), CAST(:settings_positions AS bigint[]), CAST(:models AS jsonb[]),
-           CAST(:editions AS bigint[]), CAST(:starts AS int[]), CAST(:lengths AS int[])
-       ) AS told (tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, start, length)
+           CAST(:editions AS bigint[]), CAST(:countings AS bigint[]), CAST(:books AS bigint[]),
+           CAST(:starts AS int[]), CAST(:lengths AS int[])
+       ) AS told (
+           tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition, counting, book,
+           start, length)
        ON CONFLICT (tenant_id) DO UPDATE
        SET partition_id = excluded.partition_id, time_zone = excluded.time_zone,
            currency_code = excluded.currency_code, settings_position = excluded.settings_position,
-           models = excluded.models, edition = excluded.edition, settings = excluded.settings"""
+           models = excluded.models, edition = excluded.edition, counting = excluded.counting, book = excluded.book,
+           settings = excluded.settings"""
 ).bindparams(bindparam("settings", type_=LargeBinary))
+
+_WRITE_COMING = text(
+    """INSERT INTO coming_counting (
+           tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, settings)
+       SELECT tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id,
+              substring(:settings FROM start FOR length)
+       FROM unnest(
+           CAST(:tenant_ids AS text[]), CAST(:partitions AS bigint[]), CAST(:countings AS bigint[]),
+           CAST(:time_zones AS text[]), CAST(:currency_codes AS text[]), CAST(:editions AS bigint[]),
+           CAST(:sources AS text[]), CAST(:order_ids AS text[]), CAST(:starts AS int[]), CAST(:lengths AS int[])
+       ) AS told (
+           tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, start, length)
+       ON CONFLICT (tenant_id) DO UPDATE
+       SET counting = excluded.counting, time_zone = excluded.time_zone, currency_code = excluded.currency_code,
+           edition = excluded.edition, source = excluded.source, order_id = excluded.order_id,
+           settings = excluded.settings"""
+).bindparams(bindparam("settings", type_=LargeBinary))
+
+_NOTHING_COMES = text("DELETE FROM coming_counting WHERE tenant_id = ANY(:tenant_ids)").bindparams(
+    bindparam("tenant_ids", type_=ARRAY(Text))
+)
+
+_HAVE_FACTS = text(
+    """SELECT tenant_id FROM unnest(CAST(:tenant_ids AS text[])) AS told (tenant_id)
+       WHERE EXISTS (SELECT FROM order_fact WHERE order_fact.tenant_id = told.tenant_id)
+          OR EXISTS (SELECT FROM activity_fact WHERE activity_fact.tenant_id = told.tenant_id)"""
+)
 
 
 async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, Tenant]:
@@ -45,9 +81,25 @@ async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict
             models=row.models,
             edition=row.edition,
             settings=row.settings,
+            counting=row.counting,
+            coming=_coming(row),
         )
         for row in rows
     }
+
+
+def _coming(row: Any) -> Coming | None:
+    if row.coming_counting is None:
+        return None
+    return Coming(
+        counting=row.coming_counting,
+        time_zone=row.coming_time_zone,
+        currency_code=row.coming_currency_code,
+        settings=row.coming_settings,
+        reached=None
+        if row.reached_edition is None
+        else (row.reached_edition, row.reached_source, row.reached_order_id),
+    )
 
 
 async def write(connection: AsyncConnection, tenants: Sequence[Tenant]) -> None:
@@ -63,6 +115,32 @@ async def write(connection: AsyncConnection, tenants: Sequence[Tenant]) -> None:
             "settings_positions": numbers(tenant.settings_position for tenant in tenants),
             "models": texts(json.dumps(dict(tenant.models)) for tenant in tenants),
             "editions": numbers(tenant.edition for tenant in tenants),
+            "countings": numbers(tenant.counting for tenant in tenants),
+            "books": numbers(tenant.book for tenant in tenants),
+            "settings": settings.together,
+            "starts": settings.starts,
+            "lengths": settings.lengths,
+        },
+    )
+    if done := [tenant.tenant_id for tenant in tenants if tenant.coming is None]:
+        await connection.execute(_NOTHING_COMES, {"tenant_ids": done})
+    if coming := [(tenant, tenant.coming) for tenant in tenants if tenant.coming is not None]:
+        await _write_coming(connection, coming)
+
+
+async def _write_coming(connection: AsyncConnection, coming: Sequence[tuple[Tenant, Coming]]) -> None:
+    settings = joined([one.settings for _, one in coming])
+    await connection.execute(
+        _WRITE_COMING,
+        {
+            "tenant_ids": texts(tenant.tenant_id for tenant, _ in coming),
+            "partitions": numbers(tenant.partition for tenant, _ in coming),
+            "countings": numbers(one.counting for _, one in coming),
+            "time_zones": texts(one.time_zone for _, one in coming),
+            "currency_codes": texts(one.currency_code for _, one in coming),
+            "editions": "{" + ",".join(str(one.reached[0]) if one.reached else "NULL" for _, one in coming) + "}",
+            "sources": texts(one.reached[1] if one.reached else "" for _, one in coming),
+            "order_ids": texts(one.reached[2] if one.reached else "" for _, one in coming),
             "settings": settings.together,
             "starts": settings.starts,
             "lengths": settings.lengths,
@@ -70,27 +148,49 @@ async def write(connection: AsyncConnection, tenants: Sequence[Tenant]) -> None:
     )
 
 
-_OUTDATED = text("SELECT DISTINCT partition_id FROM tenant WHERE cleared_edition < edition")
+async def have_facts(connection: AsyncConnection, tenant_ids: Collection[str]) -> set[str]:
+    """Those of whom orders or activity were told."""
+    rows = await connection.execute(_HAVE_FACTS, {"tenant_ids": texts(sorted(tenant_ids))})
+    return {row.tenant_id for row in rows}
+
+
+_COMING = text("SELECT DISTINCT partition_id FROM coming_counting")
+
+_NEXT_COMING = text("SELECT tenant_id FROM coming_counting WHERE partition_id = :partition ORDER BY tenant_id LIMIT 1")
+
+
+async def coming(connection: AsyncConnection) -> Collection[int]:
+    """The partitions of tenants whose figures are being counted anew."""
+    return [int(row.partition_id) for row in await connection.execute(_COMING)]
+
+
+async def next_coming(connection: AsyncConnection, partition: int) -> Tenant | None:
+    """A tenant of a partition whose figures are being counted anew; None when there is none."""
+    row = (await connection.execute(_NEXT_COMING, {"partition": partition})).first()
+    return None if row is None else (await read(connection, [row.tenant_id]))[row.tenant_id]
+
+
+_OUTDATED = text("SELECT DISTINCT partition_id FROM tenant WHERE cleared_book < book")
 
 _NEXT_OUTDATED = text(
-    """SELECT tenant_id, edition FROM tenant
-       WHERE partition_id = :partition AND cleared_edition < edition ORDER BY tenant_id LIMIT 1"""
+    """SELECT tenant_id, edition, book FROM tenant
+       WHERE partition_id = :partition AND cleared_book < book ORDER BY tenant_id LIMIT 1"""
 )
 
-_CLEARED = text("UPDATE tenant SET cleared_edition = :edition WHERE tenant_id = :tenant_id")
+_CLEARED = text("UPDATE tenant SET cleared_book = :book WHERE tenant_id = :tenant_id")
 
 
 async def outdated(connection: AsyncConnection) -> Collection[int]:
-    """The partitions of tenants who have rows of editions that are no longer in force."""
+    """The partitions of tenants who have rows of editions or countings that are no longer in force."""
     return [int(row.partition_id) for row in await connection.execute(_OUTDATED)]
 
 
-async def next_outdated(connection: AsyncConnection, partition: int) -> tuple[str, int] | None:
-    """A tenant of a partition who has rows of older editions than this; None when there is none."""
+async def next_outdated(connection: AsyncConnection, partition: int) -> tuple[str, int, int] | None:
+    """A tenant of a partition who has rows of older editions, or in older books, than these; None for none."""
     row = (await connection.execute(_NEXT_OUTDATED, {"partition": partition})).first()
-    return None if row is None else (row.tenant_id, row.edition)
+    return None if row is None else (row.tenant_id, row.edition, row.book)
 
 
-async def cleared(connection: AsyncConnection, tenant_id: str, edition: int) -> None:
-    """Notes that a tenant has no rows of older editions than this."""
-    await connection.execute(_CLEARED, {"tenant_id": tenant_id, "edition": edition})
+async def cleared(connection: AsyncConnection, tenant_id: str, book: int) -> None:
+    """Notes that a tenant has no rows in older books than this."""
+    await connection.execute(_CLEARED, {"tenant_id": tenant_id, "book": book})
