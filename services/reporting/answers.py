@@ -52,7 +52,7 @@ async def report_at(
         total_size=total_size,
         totals=await _totals(connection, plan, tenant, model),
         others=await statements.read_other_currencies(connection, tenant, plan.period, shown),
-        as_of=await _as_of(connection, tenant.partition),
+        as_of=await as_of(connection, tenant.partition),
     )
 
 
@@ -62,9 +62,9 @@ async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now:
         tenant = await read_tenant(connection, tenant_id)
         plan = plan_named(request, day_of(int(now), tenant.zone))
         tenant.model_version(plan.model)
-        scope = _scope(tenant, plan.model, plan.totals.currencies(tenant.currency_code))
+        scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
         days, _ = await reports.read_rows(connection, plan.daily, scope, offset=0, limit=MOST_DAYS)
-        totals = total_of(plan.daily, days)
+        totals = total_of(plan.totals, days)
         if plan.undated:
             totals = joined(totals, await reports.read_totals(connection, plan.undated, scope))
         return NamedAnswer(
@@ -77,8 +77,8 @@ async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now:
                 await reports.read_rows(connection, table, scope, offset=0, limit=request.limit)
                 for _, table in plan.tables
             ],
-            others=await statements.read_other_currencies(connection, tenant, plan.totals.period, scope.currencies),
-            as_of=await _as_of(connection, tenant.partition),
+            others=await statements.read_other_currencies(connection, tenant, plan.whole.period, scope.currencies),
+            as_of=await as_of(connection, tenant.partition),
         )
 
 
@@ -99,7 +99,8 @@ def _scope(tenant: Tenant, model: str, currencies: tuple[str, ...] | None) -> re
     )
 
 
-async def _as_of(connection: AsyncConnection, partition: int) -> AsOf:
+async def as_of(connection: AsyncConnection, partition: int) -> AsOf:
+    """Through which positions of the logs the figures of a partition speak."""
     applied = await follow.applied(connection, partition)
     events, credits_ = applied.get("events"), applied.get("credits")
     return AsOf(

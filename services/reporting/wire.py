@@ -224,19 +224,19 @@ def report_message(
 def named_report_message(answer: NamedAnswer, parked_events: int) -> report_service_pb2.GetReportResponse:
     """A named report."""
     tenant, plan = answer.tenant, answer.plan
-    currency = plan.totals.total_currency(tenant.currency_code) or ""
+    currency = plan.whole.total_currency(tenant.currency_code) or ""
     response = report_service_pb2.GetReportResponse(
         report=plan.report.name,
-        totals=_row_message(plan.totals, answer.totals, {}, currency),
+        totals=_row_message(plan.whole, answer.totals, {}, currency),
         daily=_section_message(_DAILY, plan.daily, (answer.daily, len(answer.daily)), currency),
         tables=[
             _section_message((table.name, table.label), planned, found, currency)
             for (table, planned), found in zip(plan.tables, answer.tables, strict=True)
         ],
-        metadata=_metadata_message(tenant, plan.model, plan.totals.period, answer.others, parked_events),
+        metadata=_metadata_message(tenant, plan.model, plan.whole.period, answer.others, parked_events),
         year_trend=_row_message(plan.year, answer.year, {}, currency) if plan.year and answer.year else None,
     )
-    _fill_compared(response.metadata, plan.totals)
+    _fill_compared(response.metadata, plan.whole)
     _fill_as_of(response.metadata.as_of, answer.as_of)
     return response
 

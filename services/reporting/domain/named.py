@@ -32,13 +32,14 @@ class NamedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedPlan:
-    """A named report that can be computed: the plan of its totals, that of its days, and one for each table.
+    """A named report that can be computed: the plan of all its totals, that of its days, and one for each table.
 
-    `undated` is that of the totals that can't be summed from days.
+    `totals` are those that can be summed from days, `undated` those that can't.
     """
 
     report: NamedReport
     model: str
+    whole: Plan
     totals: Plan
     daily: Plan
     undated: Plan | None
@@ -57,8 +58,9 @@ def plan_named(request: NamedRequest, today: date) -> NamedPlan:
     _check_model(report, request.model)
     _check_filters(report, request.filters)
     comparison = request.comparison or Comparison.PREVIOUS_PERIOD
-    totals = Plan(
-        metrics=tuple(METRICS[name] for name in report.totals),
+    figures = tuple(METRICS[name] for name in report.totals)
+    whole = Plan(
+        metrics=figures,
         dimensions=(),
         period=period,
         comparison=comparison,
@@ -66,17 +68,19 @@ def plan_named(request: NamedRequest, today: date) -> NamedPlan:
         filters=tuple(request.filters),
         order_by=(),
     )
-    by_days = tuple(metric for metric in totals.metrics if DAY in metric.dimensions)
-    undated = tuple(metric for metric in totals.metrics if DAY not in metric.dimensions)
+    by_days = tuple(metric for metric in figures if DAY in metric.dimensions)
+    summed = tuple(metric for metric in by_days if metric.by_days)
+    undated = tuple(metric for metric in figures if metric not in summed)
     year = Comparison.PREVIOUS_YEAR
     return NamedPlan(
         report=report,
         model=request.model or report.model,
-        totals=totals,
-        daily=replace(totals, metrics=by_days, dimensions=(DAY,)),
-        undated=replace(totals, metrics=undated) if undated else None,
-        year=replace(totals, comparison=year, compared=compared(period, year)) if report.year_trend else None,
-        tables=tuple((table, _plan_of(table, totals)) for table in report.tables),
+        whole=whole,
+        totals=replace(whole, metrics=summed),
+        daily=replace(whole, metrics=by_days, dimensions=(DAY,)),
+        undated=replace(whole, metrics=undated) if undated else None,
+        year=replace(whole, comparison=year, compared=compared(period, year)) if report.year_trend else None,
+        tables=tuple((table, _plan_of(table, whole)) for table in report.tables),
     )
 
 
@@ -97,10 +101,10 @@ def _check_filters(report: NamedReport, filters: Sequence[Filter]) -> None:
         check_values(parameter, asked)
 
 
-def _plan_of(table: Table, totals: Plan) -> Plan:
+def _plan_of(table: Table, whole: Plan) -> Plan:
     by = (Order(metric=table.first, dimension=None, descending=True),) if table.first else ()
     metrics = tuple(METRICS[name] for name in table.metrics)
-    return replace(totals, metrics=metrics, dimensions=table.dimensions, order_by=by)
+    return replace(whole, metrics=metrics, dimensions=table.dimensions, order_by=by)
 
 
 def _parameter(dimension: str) -> str:

@@ -1,0 +1,160 @@
+"""A shop of very many orders and conversations as reporting keeps it: facts as rows that SQL can sum, and their cells."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from services.reporting.domain.catalogue import METRICS
+from services.reporting.domain.cells import ActivityCell
+
+FACTS: Final = "report_bench_facts"
+LAST_DAY: Final = date(2026, 11, 21)
+DAYS: Final = 365
+SKUS: Final = 200
+CONTACTS: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a shop is: a conversation for every second order."""
+
+    tenant_id: str
+    orders: int
+
+
+_TABLES = f"""
+    DROP SCHEMA IF EXISTS {FACTS} CASCADE;
+    CREATE SCHEMA {FACTS};
+    CREATE UNLOGGED TABLE {FACTS}.shop_order (
+        tenant_id text COLLATE "C", day date, gross_micros bigint, net_micros bigint, counted boolean,
+        sku text COLLATE "C", units bigint, tier text COLLATE "C", contact int, other int);
+    CREATE UNLOGGED TABLE {FACTS}.conversation (
+        tenant_id text COLLATE "C", day date, contact int, origin_type text COLLATE "C", label text COLLATE "C");
+    CREATE UNLOGGED TABLE {FACTS}.contact AS
+        SELECT number AS contact, 'agent-' || number AS agent, 'bot-' || number % 3 AS bot,
+               (ARRAY['CHAT', 'MESSAGING', 'FAQ', 'NUDGE'])[1 + number % 4] AS channel,
+               (ARRAY['website', 'whatsapp', 'instagram'])[1 + number % 3] AS touchpoint
+        FROM generate_series(0, {CONTACTS} - 1) AS number;
+"""
+
+# A third of the orders is credited, a tenth of these to two contacts; one order in fifty doesn't count.
+_ORDERS = f"""
+    INSERT INTO {FACTS}.shop_order
+    SELECT %(tenant_id)s, DATE '{LAST_DAY}' - {DAYS - 1} + (number * {DAYS} / %(orders)s)::int, gross,
+           CASE WHEN drawn < 0.05 THEN gross / 2 ELSE gross END, drawn < 0.98,
+           'SKU-' || floor(pow(random(), 2) * {SKUS}), 1 + (random() < 0.2)::int,
+           (ARRAY['SESSION', 'EMAIL', 'VISITOR', 'PERSON'])[1 + floor(random() * 4)::int],
+           CASE WHEN credited < 0.33 THEN floor(random() * {CONTACTS})::int END,
+           CASE WHEN credited < 0.033 THEN floor(random() * {CONTACTS})::int END
+    FROM (SELECT number, random() AS drawn, random() AS credited, (1000 + floor(random() * 20000))::bigint * 10000 AS gross
+          FROM generate_series(0::bigint, %(orders)s - 1) AS number) AS made
+"""
+
+_CONVERSATIONS = f"""
+    INSERT INTO {FACTS}.conversation
+    SELECT %(tenant_id)s, DATE '{LAST_DAY}' - {DAYS - 1} + (number * {DAYS} / (%(orders)s / 2))::int,
+           floor(random() * {CONTACTS})::int, (ARRAY['INBOUND', 'CAMPAIGN', 'AD'])[1 + floor(random() * 3)::int],
+           'label ' || floor(random() * 6)::int
+    FROM generate_series(0::bigint, %(orders)s / 2 - 1) AS number
+"""
+
+_INDEXES = f"""
+    CREATE INDEX ON {FACTS}.shop_order (tenant_id, day);
+    CREATE INDEX ON {FACTS}.conversation (tenant_id, day);
+    ANALYZE {FACTS}.shop_order;
+    ANALYZE {FACTS}.conversation;
+"""
+
+_MODELS = "('conversations'), ('contact'), ('personalization'), ('recommendation_assisted'), ('recommendation_direct')"
+
+# An order of two contacts is in a cell for each; what the first has too much by a cent is its own.
+_CELLS = (
+    f"""INSERT INTO store_cell (tenant_id, edition, day, currency_code, counted, orders, gross_micros, net_micros)
+        SELECT tenant_id, 0, day, 'EUR', counted, count(*), sum(gross_micros), sum(net_micros)
+        FROM {FACTS}.shop_order GROUP BY tenant_id, day, counted""",
+    f"""INSERT INTO product_cell (
+            tenant_id, edition, model, day, currency_code, sku, units, refunded_units, gross_micros, net_micros)
+        SELECT tenant_id, 0, coalesce(model, ''), day, 'EUR', sku,
+               sum(units), 0, sum(gross_micros), sum(net_micros)
+        FROM (SELECT tenant_id, day, sku, contact IS NOT NULL AS credited, sum(units) AS units,
+                     sum(gross_micros) AS gross_micros, sum(net_micros) AS net_micros
+              FROM {FACTS}.shop_order WHERE counted GROUP BY tenant_id, day, sku, credited) AS sold,
+             (VALUES (NULL), {_MODELS}) AS models (model)
+        WHERE model IS NULL OR credited
+        GROUP BY tenant_id, model, day, sku ORDER BY tenant_id, coalesce(model, ''), day, sku""",
+    f"""INSERT INTO credit_cell (
+            tenant_id, edition, model, day, currency_code, tier, contact_set, place, contacts,
+            channel, touchpoint, bot, agent, campaign, orders, gross_micros, net_micros)
+        SELECT tenant_id, 0, model, day, 'EUR', tier, contact_set, place, contacts,
+               channel, touchpoint, bot, agent, '', orders, gross, net
+        FROM (SELECT tenant_id, day, tier, md5(concat_ws(' ', least(contact, other), greatest(contact, other))) AS contact_set,
+                     place, CASE WHEN contact = coalesce(other, contact) THEN 1 ELSE 2 END AS contacts,
+                     CASE place WHEN 0 THEN least(contact, other) ELSE greatest(contact, other) END AS credited,
+                     count(*) AS orders,
+                     sum(CASE WHEN contact = coalesce(other, contact) THEN gross_micros
+                              WHEN place = 0 THEN gross_micros - gross_micros / 2 ELSE gross_micros / 2 END) AS gross,
+                     sum(CASE WHEN contact = coalesce(other, contact) THEN net_micros
+                              WHEN place = 0 THEN net_micros - net_micros / 2 ELSE net_micros / 2 END) AS net
+              FROM {FACTS}.shop_order, (VALUES (0), (1)) AS places (place)
+              WHERE counted AND contact IS NOT NULL AND (place = 0 OR contact <> coalesce(other, contact))
+              GROUP BY 1, 2, 3, 4, 5, 6, 7) AS earned
+        JOIN {FACTS}.contact AS named ON named.contact = earned.credited, (VALUES {_MODELS}) AS models (model)
+        ORDER BY tenant_id, model, day, tier, contact_set, place""",
+)
+
+# Each figure of activity counts the conversations: it has a cell for each of their cuts.
+_ACTIVITY = f"""
+    INSERT INTO activity_cell (tenant_id, figure, day, cut_name, {{columns}}, amount)
+    SELECT tenant_id, figure, day, md5(concat_ws(' ', contact, origin_type, label)), {{values}}, amount
+    FROM (SELECT tenant_id, day, contact, origin_type, figure, name, CASE WHEN name <> '' THEN label ELSE '' END AS label,
+                 count(*) AS amount
+          FROM {FACTS}.conversation,
+               unnest(CAST(%(figures)s AS text[]), CAST(%(names)s AS text[])) AS figures (figure, name)
+          GROUP BY 1, 2, 3, 4, 5, 6, 7) AS counted JOIN {FACTS}.contact USING (contact)
+    ORDER BY tenant_id, figure, day
+"""
+
+
+def fill(database_url: str, schema: str, sizes: list[Size]) -> None:
+    """Fills the tables of `schema`, which is migrated and empty, and those of the facts beside it."""
+    with psycopg.connect(database_url, autocommit=True, options=f"-c search_path={schema}") as connection:
+        connection.execute(_TABLES)
+        connection.execute("SELECT setseed(0.5)")
+        for size in sizes:
+            told: dict[str, Any] = {"tenant_id": size.tenant_id, "orders": size.orders}
+            connection.execute(_ORDERS, told)
+            connection.execute(_CONVERSATIONS, told)
+            connection.execute(
+                """INSERT INTO tenant (tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition)
+                   VALUES (%s, 0, 'Europe/Madrid', 'EUR', 1, %s, 0)""",
+                (size.tenant_id, '{"contact": 1, "conversations": 1}'),
+            )
+        connection.execute(_INDEXES)
+        for statement in _CELLS:
+            connection.execute(statement)
+        figures = _figures()
+        cut = ActivityCell._fields[4:]
+        own = {"channel", "touchpoint", "bot", "agent", "origin_type"}
+        values = [name if name in own else f"CASE name WHEN '{name}' THEN label ELSE '' END" for name in cut]
+        statement_text = _ACTIVITY.format(columns=", ".join(cut), values=", ".join(values))
+        connection.execute(
+            sql.SQL(statement_text),  # type: ignore[arg-type] # of this module's own words and the catalogue's
+            {"figures": list(figures), "names": list(figures.values())},
+        )
+        connection.execute("VACUUM ANALYZE")
+
+
+def _figures() -> dict[str, str]:
+    """The figures of activity, each with the field by which it is told apart besides contact and origin; mostly none."""
+    fields = ActivityCell._fields
+    besides = {"tag", "classification", "step", "experience", "journey", "notification_channel", "variant"}
+    found: dict[str, str] = {}
+    for metric in METRICS.values():
+        for slice_ in metric.slices:
+            if slice_.family is ActivityCell:
+                named = next((name for name in slice_.dimensions if name in besides and name in fields), "")
+                found[str(dict(slice_.where)["figure"])] = named
+    return found
