@@ -106,6 +106,7 @@ async def apply_events(
     changed = await activities.apply(connection, KINDS, entries, known)
     await rollups.add(connection, await derived.of_sessions(connection, changed, known))
     await _take_rates(connection, partition, entries, known)
+    await following.take_sets(connection, entries)
     return ()
 
 

@@ -1,9 +1,18 @@
 """The kinds of facts that are folded from events, one a module; all are registered here."""
 
 from services.reporting.activities import Kind
-from services.reporting.kinds import conversations, experiences, journeys, product, production_hours, sessions
+from services.reporting.kinds import (
+    conversations,
+    experiences,
+    exposures,
+    journeys,
+    product,
+    production_hours,
+    sessions,
+)
 
 _ALL: tuple[Kind, ...] = (
+    exposures.EXPOSURES,
     conversations.CONVERSATIONS,
     experiences.EXPERIENCES,
     journeys.JOURNEYS,

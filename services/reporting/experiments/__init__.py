@@ -1,0 +1,1 @@
+"""Experiments: what the log tells of them, and what they came to."""
