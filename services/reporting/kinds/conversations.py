@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
 
 import orjson
 from touchstone.ingest.v1 import conversation_pb2, event_pb2, interaction_pb2, settings_pb2
@@ -21,6 +20,8 @@ _SECOND = 1_000_000_000
 _SILENCE = 24 * 3600 * _SECOND
 _CHANNELS = {number: name for name, number in interaction_pb2.Interaction.Channel.items() if number}
 _ORIGINS = {number: name if number else "" for name, number in conversation_pb2.Conversation.OriginType.items()}
+_EVERY_STEP = tuple(Step)
+_EVERY_ACTORS = tuple(map(Actors, range(8)))
 _STEPS = {step.value: step for step in Step if step}
 _ACTORS = {
     conversation_pb2.Conversation.VISITOR: Actors.VISITOR,
@@ -113,7 +114,7 @@ def _read(state: bytes) -> Iterator[Event]:
     for at, source, event_id, step, actors, *named, crawler in rows:
         names = [texts[place] for place in named]
         place = (at, texts[source], texts[event_id])
-        yield Event._make((*place, Step(step), Actors(actors), *names, bool(crawler)))
+        yield Event._make((*place, _EVERY_STEP[step], _EVERY_ACTORS[actors], *names, bool(crawler)))
 
 
 @lru_cache(maxsize=256)
@@ -128,20 +129,24 @@ def _rules(settings: bytes, time_zone: str) -> Rules:
     )
 
 
-def _counted(tenant: Tenant, state: bytes) -> tuple[list[Any], list[Pending]]:
-    rules = _rules(tenant.settings, tenant.time_zone)
-    return conversation_cells.contributions(tenant.tenant_id, tuple(_read(state)), rules)
+# What a conversation comes to is asked for as often as it has cells and awaits something, before and after a change.
+@lru_cache(maxsize=2_048)
+def _counted(
+    tenant_id: str, settings: bytes, time_zone: str, state: bytes
+) -> tuple[Mapping[Cell, Measures], Sequence[Pending]]:
+    cells, pending = conversation_cells.contributions(tenant_id, tuple(_read(state)), _rules(settings, time_zone))
+    sums: dict[Cell, Measures] = {}
+    for cell in cells:
+        add(sums, {cell: (1,)})
+    return sums, tuple(pending)
 
 
 def _contributions(tenant: Tenant, _key: str, state: bytes) -> Mapping[Cell, Measures]:
-    sums: dict[Cell, Measures] = {}
-    for cell in _counted(tenant, state)[0]:
-        add(sums, {cell: (1,)})
-    return sums
+    return _counted(tenant.tenant_id, tenant.settings, tenant.time_zone, state)[0]
 
 
 def _pending(tenant: Tenant, _key: str, state: bytes) -> Sequence[Pending]:
-    return _counted(tenant, state)[1]
+    return _counted(tenant.tenant_id, tenant.settings, tenant.time_zone, state)[1]
 
 
 CONVERSATIONS = Kind(name="conversation", keys_of=_keys_of, fold=_fold, contributions=_contributions, pending=_pending)
