@@ -204,7 +204,7 @@ async def test_a_shop_without_anything_has_every_report_of_the_last_30_days(serv
             "sales is under contact only; another goes with: revenue-impact",
         ),
         ("roi", {"model": "guess"}, "model", "there is no active model 'guess'"),
-        ("sales", {"sku": ["MUG"]}, "sku", "does not narrow sales; what does: touchpoint, agent"),
+        ("sales", {"sku": ["MUG"]}, "sku", "does not narrow sales; what does: channel, touchpoint"),
         ("sales", {"channel": ["SMOKE"]}, "channel[0]", "there is no channel 'SMOKE'; there are: CHAT"),
         ("sales", {"start_date": "2026-11-01", "end_date": "2026-11-02", "preset": "TODAY"}, "preset", "beside"),
         ("sales", {"start_date": "2026-11-01"}, "endDate", "is not a date"),
@@ -221,5 +221,5 @@ async def test_a_wrong_question_is_told_what_would_be_right(servicer, name, aske
 
 
 async def test_a_report_that_is_not_there_is_told_which_are(servicer):
-    with pytest.raises(NotFoundError, match="there are: sales, revenue-impact, roi, products"):
+    with pytest.raises(NotFoundError, match="there are: sales, revenue-impact, roi, products, bots, bot-flow, overview"):
         await ask(servicer, "profits")

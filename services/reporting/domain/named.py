@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 from services.kernel.failures import InvalidArgumentError
 from services.reporting.domain.catalogue import METRICS
-from services.reporting.domain.definitions import DAY
+from services.reporting.domain.definitions import DAY, Metric
 from services.reporting.domain.figures import AsOf, Row
 from services.reporting.domain.named_reports import REPORTS, NamedReport, Table, named_report
 from services.reporting.domain.periods import Comparison, compared
@@ -50,15 +50,15 @@ class NamedPlan:
 def plan_named(request: NamedRequest, today: date) -> NamedPlan:
     """What is to be computed, seen from a day of the tenant; raises `NotFoundError` and `InvalidArgumentError`.
 
-    Figures are compared with the previous period where no other is asked for. A filter narrows the figures that it can
-    tell apart, and leaves the others as they are.
+    Figures are compared with the previous period where no other is asked for. A figure that a filter can't narrow is
+    left out, unless the report tells it whole.
     """
     report = named_report(request.report)
     period = period_asked_for(request.start_date, request.end_date, request.preset, today)
     _check_model(report, request.model)
     _check_filters(report, request.filters)
     comparison = request.comparison or Comparison.PREVIOUS_PERIOD
-    figures = tuple(METRICS[name] for name in report.totals)
+    figures = _told(report.totals, report, request.filters)
     whole = Plan(
         metrics=figures,
         dimensions=(),
@@ -72,6 +72,7 @@ def plan_named(request: NamedRequest, today: date) -> NamedPlan:
     summed = tuple(metric for metric in by_days if metric.by_days)
     undated = tuple(metric for metric in figures if metric not in summed)
     year = Comparison.PREVIOUS_YEAR
+    tables = ((table, _plan_of(table, report, whole)) for table in report.tables)
     return NamedPlan(
         report=report,
         model=request.model or report.model,
@@ -80,7 +81,7 @@ def plan_named(request: NamedRequest, today: date) -> NamedPlan:
         daily=replace(whole, metrics=by_days, dimensions=(DAY,)),
         undated=replace(whole, metrics=undated) if undated else None,
         year=replace(whole, comparison=year, compared=compared(period, year)) if report.year_trend else None,
-        tables=tuple((table, _plan_of(table, whole)) for table in report.tables),
+        tables=tuple((table, planned) for table, planned in tables if planned.metrics),
     )
 
 
@@ -101,9 +102,16 @@ def _check_filters(report: NamedReport, filters: Sequence[Filter]) -> None:
         check_values(parameter, asked)
 
 
-def _plan_of(table: Table, whole: Plan) -> Plan:
-    by = (Order(metric=table.first, dimension=None, descending=True),) if table.first else ()
-    metrics = tuple(METRICS[name] for name in table.metrics)
+def _told(names: Sequence[str], report: NamedReport, filters: Sequence[Filter]) -> tuple[Metric, ...]:
+    """The metrics that the filters can narrow, and those that are told whole."""
+    narrowing = {asked.dimension for asked in filters}
+    metrics = (METRICS[name] for name in names)
+    return tuple(metric for metric in metrics if narrowing <= set(metric.dimensions) or metric.name in report.whole)
+
+
+def _plan_of(table: Table, report: NamedReport, whole: Plan) -> Plan:
+    metrics = _told(table.metrics, report, whole.filters)
+    by = tuple(Order(metric=metric.name, dimension=None, descending=True) for metric in metrics[:1])
     return replace(whole, metrics=metrics, dimensions=table.dimensions, order_by=by)
 
 
