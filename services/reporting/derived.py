@@ -76,14 +76,6 @@ async def of_sessions(
     return _any(sums)
 
 
-async def recount(connection: AsyncConnection, tenant: Tenant) -> None:
-    """Counts a tenant's cells anew, where there are none, from those that they are counted from."""
-    async for visits in derived.read_all_visits(connection, tenant.tenant_id):
-        await rollups.add(connection, _any(await _all_of_visits(connection, visits, tenant)))
-    async for members in derived.read_all_members(connection, tenant.tenant_id):
-        await rollups.add(connection, unique_cells(members))
-
-
 async def expected(connection: AsyncConnection, cells: Mapping[Cell, Measures], tenant: Tenant) -> dict[Cell, Measures]:
     """What all visits and members among a tenant's cells come to; read like this, they need not be stored."""
     sums: dict[Cell, Measures] = {}

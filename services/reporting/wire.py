@@ -83,7 +83,14 @@ def fact_of(credits_: credit_pb2.OrderCredits) -> OrderFact:
 
 def _credit(credit: credit_pb2.Credit) -> Credit:
     touch = credit.touch
-    contact = Contact(_CHANNELS[touch.channel], touch.touchpoint, touch.bot_name, touch.agent_id, touch.campaign)
+    contact = Contact(
+        _CHANNELS[touch.channel],
+        touch.touchpoint,
+        touch.bot_name,
+        touch.agent_id,
+        touch.campaign,
+        touch.experience_id,
+    )
     asked = touch.visitor_time.seconds if touch.HasField("visitor_time") else None
     return Credit(
         contact,

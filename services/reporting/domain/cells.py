@@ -89,6 +89,7 @@ class CreditCell(NamedTuple):
     bot: str
     agent: str
     campaign: str
+    experience: str
 
 
 class SpanCell(NamedTuple):
@@ -107,6 +108,7 @@ class SpanCell(NamedTuple):
     bot: str
     agent: str
     campaign: str
+    experience: str
 
 
 class Cut(NamedTuple):

@@ -11,6 +11,7 @@ class Contact(NamedTuple):
     bot: str
     agent: str
     campaign: str
+    experience: str = ""
 
 
 class Credit(NamedTuple):

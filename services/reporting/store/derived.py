@@ -1,7 +1,6 @@
 """Cells that others are counted from: what visits have to do with orders, and the days of members."""
 
-from collections.abc import AsyncIterator, Collection
-from datetime import date
+from collections.abc import Collection
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,8 +10,6 @@ from services.reporting.domain.cells import Measures, MemberCell, VisitCell
 
 Member = tuple[str, int, str, str]
 """The tenant, the edition, the figure, and who it is."""
-
-_CHUNK = 1_000
 
 # Each is looked up by its key: a join might be planned while the table is empty, and kept.
 _READ_VISITS = text(
@@ -57,18 +54,6 @@ _READ_MEMBERS = text(
              AND member = told.member OFFSET 0) AS found"""
 )
 
-_READ_VISITS_AFTER = text(
-    """SELECT tenant_id, edition, session_id, placed, personalized, recommended FROM visit_cell
-       WHERE tenant_id = :tenant_id AND (edition, session_id) > (:edition, :session_id)
-       ORDER BY edition, session_id LIMIT :count"""
-)
-
-_READ_MEMBERS_AFTER = text(
-    """SELECT tenant_id, edition, figure, member, day, times FROM member_cell
-       WHERE tenant_id = :tenant_id AND (edition, figure, member, day) > (:edition, :figure, :member, :day)
-       ORDER BY edition, figure, member, day LIMIT :count"""
-)
-
 
 async def read_visits(connection: AsyncConnection, visits: Collection[VisitCell]) -> dict[VisitCell, Measures]:
     """Those of the cells that there are."""
@@ -101,32 +86,3 @@ async def read_members(connection: AsyncConnection, members: Collection[Member])
     }
     rows = await connection.execute(_READ_MEMBERS, parameters)
     return {MemberCell(*row[:5]): row[5] for row in rows}
-
-
-async def read_all_visits(connection: AsyncConnection, tenant_id: str) -> AsyncIterator[dict[VisitCell, Measures]]:
-    """Every visit's cell of a tenant, in chunks."""
-    edition, session_id = -1, ""
-    while True:
-        bound = {"tenant_id": tenant_id, "edition": edition, "session_id": session_id, "count": _CHUNK}
-        rows = await connection.execute(_READ_VISITS_AFTER, bound)
-        chunk = {VisitCell(*row[:3]): tuple(row[3:]) for row in rows}
-        if chunk:
-            yield chunk
-        if len(chunk) < _CHUNK:
-            return
-        _, edition, session_id = next(reversed(chunk))
-
-
-async def read_all_members(connection: AsyncConnection, tenant_id: str) -> AsyncIterator[list[MemberCell]]:
-    """The days on which a tenant's members count, in chunks; all days of one are in one chunk."""
-    last, open_ = MemberCell(tenant_id, -1, "", "", date.min), list[MemberCell]()
-    while True:
-        bound = {**last._asdict(), "count": _CHUNK}
-        rows = (await connection.execute(_READ_MEMBERS_AFTER, bound)).all()
-        open_ += [MemberCell(*row[:5]) for row in rows if row[5]]
-        if len(rows) < _CHUNK:
-            yield open_
-            return
-        last = MemberCell(*rows[-1][:5])
-        yield [cell for cell in open_ if cell[:4] != last[:4]]
-        open_ = [cell for cell in open_ if cell[:4] == last[:4]]

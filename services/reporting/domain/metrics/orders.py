@@ -7,6 +7,7 @@ from services.reporting.domain.definitions import (
     CAMPAIGN,
     CHANNEL,
     CURRENCY,
+    EXPERIENCE,
     TIER,
     TIMES,
     TOUCHPOINT,
@@ -27,7 +28,7 @@ ATTRIBUTED = Slice(
     family=CreditCell,
     by_model=True,
     where=(),
-    dimensions=(*TIMES, CHANNEL, TOUCHPOINT, TIER, BOT, AGENT, CAMPAIGN, CURRENCY),
+    dimensions=(*TIMES, CHANNEL, TOUCHPOINT, TIER, BOT, AGENT, CAMPAIGN, EXPERIENCE, CURRENCY),
 )
 UNATTRIBUTED = Slice(
     family=OutcomeCell,

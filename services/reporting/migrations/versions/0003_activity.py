@@ -75,6 +75,7 @@ _TABLES = (
            bot text COLLATE "C" NOT NULL,
            agent text COLLATE "C" NOT NULL,
            campaign text COLLATE "C" NOT NULL,
+           experience text COLLATE "C" NOT NULL,
            orders bigint NOT NULL,
            seconds bigint NOT NULL,
            PRIMARY KEY (tenant_id, edition, model, day, contact_name)) WITH (fillfactor = 70)""",
@@ -179,7 +180,15 @@ _TABLES = (
 )
 
 
+# Facts and rollups that are there tell nothing of activity, and would be taken off where they were never added: all
+# that was followed is followed anew, from position 0 on.
+_EMPTIED = (
+    "TRUNCATE tenant, order_fact, store_cell, product_cell, outcome_cell, credit_cell, checkpoint",
+    """ALTER TABLE credit_cell ADD experience text COLLATE "C" NOT NULL DEFAULT ''""",
+)
+
+
 def upgrade() -> None:
-    """Adds the tables of activity."""
-    for statement in _TABLES:
+    """Adds the tables of activity, and starts over."""
+    for statement in (*_EMPTIED, *_TABLES):
         op.execute(statement)
