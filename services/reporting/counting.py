@@ -104,13 +104,18 @@ async def convert_some(
 
 async def as_counted(connection: AsyncConnection, facts: Sequence[OrderFact], tenant: Tenant) -> dict[Cell, Measures]:
     """What orders come to by the rates that they are counted by."""
+    every = await orders_as_counted(connection, facts, tenant)
+    return differences(((None, fact) for fact in every), {tenant.tenant_id: tenant.zone})
+
+
+async def orders_as_counted(connection: AsyncConnection, facts: Sequence[OrderFact], tenant: Tenant) -> list[OrderFact]:
+    """Orders, in the sequence they are given in, converted by the rates that they are counted by."""
     facts = [_in_book(fact, tenant) for fact in facts]
     counted = await conversions.read(connection, [_key(fact) for fact in facts if is_foreign(fact, tenant)])
     rates = {key: how.rate for key, how in counted.items()}
-    every = [
+    return [
         converted(fact, rates.get(_key(fact), UNCONVERTED), tenant.currency_code) if rates else fact for fact in facts
     ]
-    return differences(((None, fact) for fact in every), {tenant.tenant_id: tenant.zone})
 
 
 def _in_book(fact: OrderFact, tenant: Tenant) -> OrderFact:

@@ -249,6 +249,19 @@ async def test_whatever_comes_first_the_report_is_the_same(servicer, ingest, see
     assert len(told_before) == 1
 
 
+async def test_an_order_in_another_currency_counts_by_its_days_rate(servicer, ingest):
+    await replace(servicer, experiment())
+    await ingest.tell(exposure("1", "plain", 1, visitor="v1"), exposure("2", "bright", 1, visitor="v2"))
+    rates = event_pb2.Event(event_id="rates")
+    rates.exchange_rates.date, rates.exchange_rates.base_currency_code = "2026-11-01", "EUR"
+    rates.exchange_rates.rates.add(currency_code="USD", rate="1.25")
+    await ingest.tell(rates)
+    await ingest.tell_orders(order("o1", 100, 2, visitor="v2", currency="USD", attributed=50))
+    found = await report(servicer)
+    assert (found.variants[1].revenue.micros, found.variants[1].attributed_revenue.micros) == (80 * EUR, 40 * EUR)
+    assert not found.unconverted
+
+
 async def test_an_order_that_names_another_visitor_now_is_that_ones(servicer, ingest):
     await replace(servicer, experiment())
     await ingest.tell(exposure("1", "plain", 1, visitor="v1"), exposure("2", "bright", 1, visitor="v2"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from services.reporting.domain.definitions import Metric, Slice, Sum
 from services.reporting.domain.metrics.conversations import METRICS_OF_CONVERSATIONS
 from services.reporting.domain.metrics.costs import METRICS_OF_COSTS
+from services.reporting.domain.metrics.experiments import METRICS_OF_EXPERIMENTS
 from services.reporting.domain.metrics.orders import METRICS_OF_ORDERS
 from services.reporting.domain.metrics.overview import METRICS_OF_OVERVIEW
 from services.reporting.domain.metrics.products import METRICS_OF_PRODUCTS
@@ -20,6 +21,7 @@ _ALL = (
     *METRICS_OF_COSTS,
     *METRICS_OF_RECOMMENDATIONS,
     *METRICS_OF_OVERVIEW,
+    *METRICS_OF_EXPERIMENTS,
 )
 
 

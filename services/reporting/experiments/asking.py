@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kernel.failures import NotFoundError
+from services.reporting import counting, wire
 from services.reporting.domain.experiments.definition import Experiment, history
 from services.reporting.domain.experiments.exposures import key_prefix, read
 from services.reporting.domain.experiments.people import population
 from services.reporting.domain.experiments.results import Results, results
 from services.reporting.domain.experiments.sums import Counted, count
 from services.reporting.domain.tenants import Tenant
-from services.reporting.experiments.reading import experiments_of, most_emails, purchases
+from services.reporting.experiments.reading import experiments_of, most_emails, purchase, sold
 from services.reporting.kinds.exposures import EXPOSURES
 from services.reporting.store import experiments
 
@@ -49,8 +50,10 @@ async def report(connection: AsyncConnection, tenant: Tenant, experiment_id: str
     states = await experiments.read_exposed(connection, tenant.tenant_id, EXPOSURES.name, key_prefix(experiment_id))
     exposed = [read(state) for state in states]
     keys = {key for one in exposed for key in one.keys}
-    orders = await experiments.read_orders(connection, tenant.tenant_id, tenant.edition, keys)
-    everybody = population(exposed, purchases(orders, model), most_emails(tenant.settings))
+    orders = sold(await experiments.read_orders(connection, tenant.tenant_id, tenant.edition, keys))
+    facts = await counting.orders_as_counted(connection, [wire.fact_of(order) for order in orders], tenant)
+    purchases = [purchase(order, fact, model) for order, fact in zip(orders, facts, strict=True)]
+    everybody = population(exposed, purchases, most_emails(tenant.settings))
     counted = count(experiment, everybody.people, tenant.currency_code, told)
     return Report(
         experiment=experiment,

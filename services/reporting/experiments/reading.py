@@ -13,6 +13,7 @@ from services.kernel.failures import FieldViolation, InvalidArgumentError
 from services.kernel.identifiers import Kind
 from services.reporting.domain.experiments.definition import HOLDOUT, WHOLE_BASIS_POINTS, Arm, Experiment
 from services.reporting.domain.experiments.people import Purchase
+from services.reporting.domain.facts import OrderFact
 
 SECOND: Final = 1_000_000_000
 MOST_EXPERIMENTS: Final = 1_000
@@ -115,23 +116,24 @@ def experiment(told: experiment_pb2.Experiment) -> Experiment:
     )
 
 
-def purchases(payloads: Iterable[bytes], model: str) -> Iterator[Purchase]:
-    """The stored orders that count as sold and have a time, with what a model credits of each."""
-    for payload in payloads:
-        told = credit_pb2.OrderCredits.FromString(payload)
-        order = told.order
-        if order.excluded_reason or not order.HasField("order_time"):
-            continue
-        yield Purchase(
-            order.source,
-            order.order_id,
-            _nanos(order.order_time),
-            order.currency_code,
-            order.gross_micros,
-            order.net_micros,
-            sum(credit.gross_micros for said in told.attributions if said.model == model for credit in said.credits),
-            tuple(order.identifier_keys),
-        )
+def sold(payloads: Iterable[bytes]) -> list[credit_pb2.OrderCredits]:
+    """Those of the stored orders that count as sold and have a time."""
+    told = [credit_pb2.OrderCredits.FromString(payload) for payload in payloads]
+    return [one for one in told if not one.order.excluded_reason and one.order.HasField("order_time")]
+
+
+def purchase(told: credit_pb2.OrderCredits, counted: OrderFact, model: str) -> Purchase:
+    """An order, with its amounts as they are counted and what a model credits of them."""
+    return Purchase(
+        told.order.source,
+        told.order.order_id,
+        _nanos(told.order.order_time),
+        counted.currency_code,
+        counted.gross_micros,
+        counted.net_micros,
+        sum(credit.gross_micros for said in counted.attributions if said.model == model for credit in said.credits),
+        tuple(told.order.identifier_keys),
+    )
 
 
 def most_emails(settings: bytes) -> dict[Kind, int]:
