@@ -2,6 +2,8 @@
 
 import base64
 import json
+import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
@@ -194,6 +196,50 @@ async def test_variations_are_sold_as_their_product(engine, servicer):
         names = await products.read_names(connection, "acme", ["T-S", "1", "cup"])
         assert names == {"T-S": "Tee - S", "1": "Tee"}
         assert await products.read_names(connection, "other", ["T-S"]) == {}
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_every_rank_is_what_a_naive_count_says(engine, servicer, seed):
+    dice = random.Random(seed)
+    numbers = [str(number) for number in range(1, 13)]
+    parent_of = {number: dice.choice(numbers[:4]) for number in numbers[4:] if dice.random() < 0.6}
+    sku_of = {number: dice.choice(["", f"s{number}"]) for number in numbers}
+    total_of = {number: dice.randrange(4) for number in numbers if dice.random() < 0.5}
+    gone = {number for number in numbers if number not in parent_of.values() and dice.random() < 0.2}
+    told = [
+        product(
+            number, sku=sku_of[number], parent_product_id=parent_of.get(number, ""), total_sales=total_of.get(number)
+        )
+        for number in numbers
+    ]
+    told += [product(number, 2, deleted=True) for number in gone]
+    dice.shuffle(told)
+    await tell(engine, *told)
+    names = [*(sku_of[number] or number for number in numbers), "stray"]
+    sales = [(dice.choice(["2026-11-20", "2026-11-02", "2026-10-01"]), dice.choice(names), 1) for _ in range(25)]
+    await sell(engine, *sales)
+
+    def whole(name):
+        number = next((one for one in numbers if name in (sku_of[one], one)), name)
+        number = parent_of.get(number, number)
+        return sku_of.get(number) or number
+
+    roots = [number for number in numbers if number not in parent_of]
+    dead = {whole(number) for number in roots if number in gone}
+    units = Counter({whole(number): 0 for number in roots})
+    units.update(whole(name) for day, name, _ in sales if day > "2026-10-21")
+    units.update({whole(name): 0 for _, name, _ in sales})
+    totals = {whole(number): total_of[number] for number in roots if number in total_of}
+    for by, sold in ((1, totals), (2, units)):
+        alive = {name: count for name, count in sold.items() if name not in dead}
+        ranked = sorted(
+            (1 + sum(other > count for other in alive.values()), name, count) for name, count in alive.items()
+        )
+        answer = await popular(servicer, by=by, page_size=100)
+        assert [(one.ranking.rank, one.sku, one.ranking.sold) for one in answer.products] == ranked
+        below = [sum(other < count for other in alive.values()) for _, _, count in ranked]
+        percentiles = [100 * count / max(len(ranked) - 1, 1) for count in below]
+        assert [one.ranking.percentile for one in answer.products] == percentiles
 
 
 async def test_a_recorded_shop(engine, servicer):
