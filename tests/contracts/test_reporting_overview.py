@@ -20,6 +20,7 @@ from services.kernel.failures import InvalidArgumentError
 from services.reporting import follower
 from services.reporting.servicer import ReportServicer
 from services.reporting.store.tables import CELLS
+from tests.reporting.settling import TABLES, settle
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 PARTITION = 5
@@ -39,12 +40,17 @@ async def engine(new_database: Callable[[], str]) -> AsyncEngine:
 @pytest.fixture(autouse=True)
 async def nothing_told(engine):
     async with engine.begin() as connection:
-        for table in ("tenant", "order_fact", "activity_fact", *(cells.name for cells in CELLS.values())):
+        cells = (cells.name for cells in CELLS.values())
+        for table in ("tenant", "order_fact", "activity_fact", *TABLES, *cells):
             await connection.execute(text(f"DELETE FROM {table}"))
-        told = event_pb2.Event(settings=settings_pb2.TenantSettings(time_zone="Europe/Madrid", currency_code="EUR"))
-        await follower.apply_events(
-            connection, PARTITION, [Entry(1, event_pb2.LoggedEvent(tenant_id="acme", event=told))]
-        )
+    await tell_zone(engine, 1, "Europe/Madrid")
+
+
+async def tell_zone(engine: AsyncEngine, position: int, zone: str) -> None:
+    told = event_pb2.Event(settings=settings_pb2.TenantSettings(time_zone=zone, currency_code="EUR"))
+    async with engine.begin() as connection:
+        entry = Entry(position, event_pb2.LoggedEvent(tenant_id="acme", event=told))
+        await follower.apply_events(connection, PARTITION, [entry])
 
 
 @pytest.fixture
@@ -286,3 +292,41 @@ async def test_what_is_switched_on_is_read_at_a_moment(engine, servicer):
     ]
     with pytest.raises(InvalidArgumentError, match="can't be cut by day"):
         await report(servicer, active, dimensions=["day"])
+
+
+async def test_another_zone_dates_sessions_and_what_was_bought_in_them_anew(engine, servicer):
+    await tell(engine, [*EVENTS[:6], *ORDERS, *EVENTS[6:]])
+    figures = ["sessions", "recommendation_sessions", "purchasing_sessions", "personalization_conversions"]
+
+    async def by_day() -> dict[str, tuple[float, ...]]:
+        answer = await report(servicer, figures, dimensions=["day"])
+        return {row.dimensions["day"]: tuple(plain(row.metrics)[name] for name in figures) for row in answer.rows}
+
+    madrid = {"2026-11-01": (1, 1, 1, 1), "2026-11-02": (3, 1, 2, 1), "2026-11-03": (1, 0, 1, 1)}
+    assert await by_day() == madrid
+    await tell_zone(engine, 500, "America/St_Johns")
+    # Told while all is counted anew: the day of a session in both countings.
+    async with engine.begin() as connection:
+        late = event("29", "2026-11-02T02:00:00", "s4", **seen())
+        await follower.apply_events(connection, PARTITION, [Entry(501, late)])
+    await settle(engine)
+
+    assert await by_day() == {"2026-11-01": (3, 2, 3, 1), "2026-11-02": (1, 0, 0, 1), "2026-11-03": (1, 0, 1, 1)}
+    assert await differing(servicer) == 0
+
+
+async def test_an_edition_of_credits_has_visits_and_customers_of_its_own(engine, servicer):
+    await tell(engine, [*EVENTS[:4], *ORDERS])
+    coming = [order("o1", "2026-11-01T10:30:00", "s1", "ada"), order("o4", "2026-11-03T10:00:00", "s4", "bob")]
+    complete = credit_pb2.OrderCredits(tenant_id="acme", complete=True)
+    complete.attributions.add(model="conversations", model_version=2)
+    async with engine.begin() as connection:
+        for position, one in enumerate([*coming, complete], start=100):
+            one.edition = 9
+            await follower.apply_credits(connection, PARTITION, [Entry(position, one)])
+    await tell(engine, EVENTS[4:])
+    await settle(engine)
+
+    figures = ["purchasing_sessions", "recommendation_purchases", "recommendation_unique_customers"]
+    assert plain((await report(servicer, figures)).totals.metrics) == dict(zip(figures, (2, 0, 0), strict=True))
+    assert await differing(servicer) == 0
