@@ -135,22 +135,22 @@ async def read_popular(
 
 async def read_popularity(connection: AsyncConnection, tenant: Tenant, as_of: date, sku: str) -> Popularity | None:
     """A product by its SKU, its shop's id, or those of a variation of it; None when it is deleted or not known."""
-    row = (await connection.execute(_ONE, {**_parameters(tenant, as_of), "sku": sku})).mappings().one_or_none()
+    row = (await connection.execute(_ONE, {**_parameters(tenant, as_of), "sku": sku})).one_or_none()
     if row is None:
         return None
     rankings = tuple(
         Ranking(
             By.UNITS if days else By.TOTAL_SALES,
             days,
-            row[name],
-            row[f"{name}_above"] + 1,
-            row[f"{name}_ranked"],
-            row[f"{name}_below"],
+            getattr(row, name),
+            getattr(row, f"{name}_above") + 1,
+            getattr(row, f"{name}_ranked"),
+            getattr(row, f"{name}_below"),
         )
         for days, name in zip((0, *SPANS), _FIGURES, strict=True)
-        if row[name] is not None
+        if getattr(row, name) is not None
     )
-    return Popularity(Sold(*(row[name] for name in _COLUMNS[:4]), tuple(row[name] for name in _FIGURES[1:])), rankings)
+    return Popularity(_sold(row), rankings)
 
 
 def _parameters(tenant: Tenant, as_of: date) -> dict[str, Any]:
