@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from touchstone.attribution.v1 import credit_pb2
+
 from services.attribution.domain.attribute import People, attribute
 from services.attribution.domain.models import DAY, Model, Rule
 from services.attribution.domain.orders import fold, known_order
@@ -14,8 +16,8 @@ SESSION = {"session_id": "s"}
 NOBODY = People({}, frozenset())
 
 
-def sale() -> Snapshot:
-    known = known_order(fold([events_wire.told(order("1", SESSION))]))
+def sale(identifiers: dict[str, str] = SESSION) -> Snapshot:
+    known = known_order(fold([events_wire.told(order("1", identifiers))]))
     assert known is not None
     return snapshot("shop", "1", known, COUNTED)
 
@@ -40,3 +42,13 @@ def test_few_touches_are_all_listed() -> None:
         sale(), attribute(sale(), touches, Model(name="m", version=1, window=DAY), NOBODY), agrees=True
     )
     assert (told.touch_count, len(told.touches)) == (1, 1)
+
+
+def test_credit_tells_the_visit_of_its_touch_and_an_order_its_own() -> None:
+    earlier, later = ({"session_id": name, "visitor_id": "v"} for name in ("earlier", "later"))
+    touches = [events_wire.touch("shop", interaction("t", NOON - timedelta(hours=1), earlier))]
+    bought = sale(later)
+    attribution = attribute(bought, touches, Model(name="m", version=1, window=DAY), NOBODY)
+    told = credit_pb2.OrderCredits.FromString(credits_wire.order_credits("acme", bought, [attribution]))
+    assert told.order.session_id == "later"
+    assert [credit.session_id for said in told.attributions for credit in said.credits] == ["earlier"]
