@@ -16,7 +16,7 @@ from services.reporting import answers, wire
 from services.reporting.domain.paging import page_size, read_token, write_token
 from services.reporting.domain.periods import read_date
 from services.reporting.domain.popularity import By, read_ranked_by
-from services.reporting.domain.sentences import read_locale, said
+from services.reporting.domain.sentences import locale_of, read_locale, said
 from services.reporting.domain.tenants import Tenant
 from services.reporting.store import products
 
@@ -62,7 +62,8 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         """What can be said of a product."""
         async with answers.moment(self._engine_of()) as connection:
             tenant = await answers.read_tenant(connection, callers.tenant_id())
-            locale = read_locale(request.language_code or wire.language_of(tenant.settings))
+            asked = request.language_code
+            locale = read_locale(asked) if asked else locale_of(wire.language_of(tenant.settings))
             as_of = _day(request.as_of, tenant)
             popularity = await products.read_popularity(connection, tenant, as_of, request.sku)
         if popularity is None:

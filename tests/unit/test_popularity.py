@@ -11,7 +11,7 @@ from touchstone.ingest.v1.storefront_pb2 import Product
 
 from services.kernel.failures import InvalidArgumentError
 from services.reporting.domain.popularity import By, Popularity, Ranking, Sold, best_seller, read_ranked_by
-from services.reporting.domain.sentences import LANGUAGES, read_locale, said, sold
+from services.reporting.domain.sentences import LANGUAGES, locale_of, read_locale, said, sold
 from services.reporting.kinds.product import PRODUCT, PRODUCT_NAME
 
 NARROW, NO_BREAK = "\u202f", "\u00a0"
@@ -59,7 +59,7 @@ def test_what_was_sold_lately_counts_before_what_ever_was():
 
 def test_the_least_that_can_be_said():
     weak = {"rank": 15, "ranked": 20}
-    en = read_locale("")
+    en = locale_of("")
     assert said(told(ranking(0, days=7, **weak), ranking(4, days=30, **weak)), en) == ""
     assert (
         said(told(ranking(), ranking(5, days=7, **weak)), en)
@@ -152,12 +152,14 @@ def test_a_sentence_holds_the_number_and_no_gap(tag, number, days):
 
 
 def test_other_languages_are_answered_in_english_and_regions_in_their_language():
-    assert read_locale("ja") == read_locale("zh-Hant-TW") == read_locale("") == Locale("en")
+    assert read_locale("ja") == read_locale("zh-Hant-TW") == locale_of("") == Locale("en")
     assert read_locale("es-JP").language == "es"
     assert str(read_locale("pt-PT")) == "pt_PT"
-    with pytest.raises(InvalidArgumentError) as refused:
-        read_locale("not a tag")
-    assert refused.value.violations[0].field == "languageCode"
+    assert locale_of("es-12-nowhere") == Locale("es")
+    for tag in ("", "not a tag", "pt_BR"):
+        with pytest.raises(InvalidArgumentError) as refused:
+            read_locale(tag)
+        assert refused.value.violations[0].field == "languageCode"
 
 
 def test_what_to_rank_by():

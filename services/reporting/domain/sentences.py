@@ -1,5 +1,6 @@
 """Sentences for shoppers: how well a product sells, in the shop's language, and only what the numbers hold."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -130,24 +131,26 @@ LANGUAGES: Final = tuple(_WORDINGS)
 """The languages that sentences are written in."""
 
 _FALLBACK: Final = Locale("en")
+_TAG: Final = re.compile("[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 
 
 def read_locale(tag: str) -> Locale:
-    """The locale to speak in: English for none and for languages without words here, numbers as its region has them.
+    """The locale that a request asks for; raises `InvalidArgumentError` naming `languageCode` for what is no tag."""
+    if not _TAG.fullmatch(tag):
+        raise InvalidArgumentError.of("languageCode", "is not a language tag such as es or pt-BR")
+    return locale_of(tag)
 
-    Raises `InvalidArgumentError` naming `languageCode` for what is no language tag.
-    """
-    if not tag:
-        return _FALLBACK
+
+def locale_of(tag: str) -> Locale:
+    """The locale to speak in: English for none and for languages without words here, numbers as its region has them."""
     language = tag.partition("-")[0].lower()
+    if language not in _WORDINGS:
+        return _FALLBACK
     try:
-        locale = Locale.parse(tag, sep="-")
-    except UnknownLocaleError:
+        return Locale.parse(tag, sep="-")
+    except (UnknownLocaleError, ValueError):
         # A region that this language isn't known in; its words are the same.
-        locale = Locale(language) if language in _WORDINGS else _FALLBACK
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError.of("languageCode", "is not a language tag such as es or pt-BR") from error
-    return locale if locale.language in _WORDINGS else _FALLBACK
+        return Locale(language)
 
 
 def said(popularity: Popularity, locale: Locale) -> str:
