@@ -1,8 +1,8 @@
 """Records as files: how many there are, and then the file's bytes as they are read, all of one moment."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ class File:
     name: str
     content_type: str
     records: int
-    parts: AsyncIterator[bytes]
+    parts: AsyncGenerator[bytes, None]
 
 
 async def page(engine: AsyncEngine, tenant_id: str, asked: Asked, *, token: str, size: int) -> Page:
@@ -89,7 +89,7 @@ class Exporter:
 
 def _parts(
     connection: AsyncConnection, reading: Reading, tenant: Tenant, asked: Asked, format_: Format
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     match format_:
         case Format.CSV:
             return _csv(connection, reading, asked)
@@ -101,31 +101,34 @@ def _parts(
             return _json(connection, reading, asked, (b"", b"\n", b"\n"))
 
 
-async def _csv(connection: AsyncConnection, reading: Reading, asked: Asked) -> AsyncIterator[bytes]:
+async def _csv(connection: AsyncConnection, reading: Reading, asked: Asked) -> AsyncGenerator[bytes, None]:
     yield csv_header(asked.kind)
-    async for part in reading.csv(connection):
-        yield part
+    async with aclosing(reading.csv(connection)) as parts:
+        async for part in parts:
+            yield part
 
 
-async def _xlsx(connection: AsyncConnection, reading: Reading, book: Workbook) -> AsyncIterator[bytes]:
+async def _xlsx(connection: AsyncConnection, reading: Reading, book: Workbook) -> AsyncGenerator[bytes, None]:
     waiting: list[bytes] = []
-    async for rows in reading.rows(connection):
-        waiting.append(await asyncio.to_thread(book.rows, rows))
-        if sum(map(len, waiting)) >= _CHUNK_BYTES:
-            yield b"".join(waiting)
-            waiting.clear()
+    async with aclosing(reading.rows(connection)) as read:
+        async for rows in read:
+            waiting.append(await asyncio.to_thread(book.rows, rows))
+            if sum(map(len, waiting)) >= _CHUNK_BYTES:
+                yield b"".join(waiting)
+                waiting.clear()
     waiting.append(await asyncio.to_thread(book.end))
     yield b"".join(waiting)
 
 
 async def _json(
     connection: AsyncConnection, reading: Reading, asked: Asked, frame: tuple[bytes, bytes, bytes]
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """`frame` is what stands before the first record, between two, and behind the last one."""
     first, between, last = frame
     before = first
-    async for rows in reading.rows(connection):
-        objects = await asyncio.to_thread(json_objects, asked.kind, rows)
-        yield before + between.join(objects)
-        before = between
+    async with aclosing(reading.rows(connection)) as read:
+        async for rows in read:
+            objects = await asyncio.to_thread(json_objects, asked.kind, rows)
+            yield before + between.join(objects)
+            before = between
     yield last if before is between else first + last.strip()

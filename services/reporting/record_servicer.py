@@ -1,6 +1,7 @@
 """Answers `touchstone.reporting.v1.RecordService`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -45,21 +46,25 @@ class RecordServicer(pb_grpc.RecordServiceServicer):
         """A page of credits."""
         return await self._listed(CREDITS, request, pb.ListCreditRecordsResponse)
 
-    def ExportOrderRecords(  # noqa: N802 - gRPC's name
+    async def ExportOrderRecords(  # noqa: N802 - gRPC's name
         self,
         request: pb.ExportOrderRecordsRequest,
         context: Context,  # noqa: ARG002 - gRPC's signature
     ) -> File:
         """A file of orders."""
-        return self._exported(ORDERS, request)
+        async with aclosing(self._exported(ORDERS, request)) as parts:
+            async for part in parts:
+                yield part
 
-    def ExportCreditRecords(  # noqa: N802 - gRPC's name
+    async def ExportCreditRecords(  # noqa: N802 - gRPC's name
         self,
         request: pb.ExportCreditRecordsRequest,
         context: Context,  # noqa: ARG002 - gRPC's signature
     ) -> File:
         """A file of credits."""
-        return self._exported(CREDITS, request)
+        async with aclosing(self._exported(CREDITS, request)) as parts:
+            async for part in parts:
+                yield part
 
     async def _listed(self, kind: RecordKind, request: Any, response: Callable[..., _T]) -> _T:
         asked = record_wire.asked_of(kind, request)
@@ -72,7 +77,7 @@ class RecordServicer(pb_grpc.RecordServiceServicer):
             metadata=record_wire.metadata_message(page.tenant, asked),
         )
 
-    async def _exported(self, kind: RecordKind, request: Any) -> File:
+    async def _exported(self, kind: RecordKind, request: Any) -> AsyncGenerator[httpbody_pb2.HttpBody, None]:
         asked = record_wire.asked_of(kind, request)
         async with self._exporter.file(
             self._engine_of(), callers.tenant_id(), asked, request.format, after=request.after
@@ -80,5 +85,6 @@ class RecordServicer(pb_grpc.RecordServiceServicer):
             body = httpbody_pb2.HttpBody(content_type=file.content_type)
             body.extensions.add().Pack(pb.ExportFile(name=file.name, records=file.records))
             yield body
-            async for part in file.parts:
-                yield httpbody_pb2.HttpBody(content_type=file.content_type, data=part)
+            async with aclosing(file.parts) as parts:
+                async for part in parts:
+                    yield httpbody_pb2.HttpBody(content_type=file.content_type, data=part)

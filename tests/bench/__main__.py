@@ -6,8 +6,10 @@ from collections.abc import Callable
 import click
 
 from tests.bench.erasing import erasing
+from tests.bench.exporting import export_csv, export_xlsx
 from tests.bench.figures import PAPER, Figure, show, write
 from tests.bench.identity_resolve import identity_resolve
+from tests.bench.live import live_p99
 from tests.bench.log_to_credits import log_to_credits
 from tests.bench.pipeline import pipeline_sustained, webhook_to_figure_p99
 from tests.bench.simulate import simulate
@@ -16,12 +18,15 @@ from tests.mesh.running import RunningSystem, running
 
 BENCHMARKS: dict[str, Callable[[RunningSystem], Figure]] = {
     "webhook_to_figure_p99": webhook_to_figure_p99,
+    "live_p99": live_p99,
     "pipeline_sustained": pipeline_sustained,
     "webhook_accept": webhook_accept,
     "erasing": erasing,
     "identity_resolve": identity_resolve,
     "log_to_credits": log_to_credits,
     "simulate": simulate,
+    "export_csv": export_csv,
+    "export_xlsx": export_xlsx,
 }
 
 

@@ -1,7 +1,7 @@
 """COPY … TO STDOUT, read as fast as Postgres writes: rows are taken together, and not one at a time from the loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from psycopg import AsyncConnection, errors
@@ -11,7 +11,7 @@ from psycopg.pq.abc import PGconn, PGresult
 _CHUNK_BYTES: Final = 256 * 1024
 
 
-async def lines(connection: AsyncConnection[Any], statement: str) -> AsyncIterator[bytes]:
+async def lines(connection: AsyncConnection[Any], statement: str) -> AsyncGenerator[bytes, None]:
     """The lines of a COPY in CSV, ended as RFC 4180 wants it, some thousands at a time.
 
     Raises what Postgres refuses. Left before its end, the connection is closed: what was asked for is then cancelled.

@@ -1,6 +1,7 @@
 """Records as Postgres reads them: counted, in pages, in rows, or as lines of CSV."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, Final
 
 from psycopg import AsyncClientCursor
@@ -94,22 +95,26 @@ class Reading:
         rows = await connection.execute(text(f"{self._select()} {self._order} LIMIT :size"), bound)
         return [tuple(row) for row in rows]
 
-    async def rows(self, connection: AsyncConnection) -> AsyncIterator[Sequence[Any]]:
+    async def rows(self, connection: AsyncConnection) -> AsyncGenerator[Sequence[Any], None]:
         """All of them, some thousands at a time, in the columns of their kind."""
         statement = text(f"{self._select()} {self._order}").execution_options(yield_per=_ROWS_AT_ONCE)
         result = await connection.stream(statement, self._bound)
-        async for part in result.partitions():
-            yield part
+        try:
+            async for part in result.partitions():
+                yield part
+        finally:
+            await result.close()
 
-    async def csv(self, connection: AsyncConnection) -> AsyncIterator[bytes]:
+    async def csv(self, connection: AsyncConnection) -> AsyncGenerator[bytes, None]:
         """All of them as lines of CSV, without the columns' names; moments are in the tenant's zone."""
         await connection.execute(_SET_ZONE, {"zone": self._zone})
         columns = ", ".join(_csv_column(column) for column in self._kind.columns)
         statement = f"COPY (SELECT {columns} FROM {self._from} {self._order}) TO STDOUT (FORMAT csv)"
         raw: Any = (await connection.get_raw_connection()).driver_connection
         compiled = text(statement).compile(dialect=connection.dialect)
-        async for part in lines(raw, AsyncClientCursor(raw).mogrify(str(compiled), self._bound)):
-            yield part
+        async with aclosing(lines(raw, AsyncClientCursor(raw).mogrify(str(compiled), self._bound))) as parts:
+            async for part in parts:
+                yield part
 
     def _select(self) -> str:
         return f"SELECT {', '.join(column.name for column in self._kind.columns)} FROM {self._from}"
