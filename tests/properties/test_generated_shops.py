@@ -7,7 +7,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from services.kernel.identifiers import Kind
-from services.reporting.domain.cells import Cell, Measures, Outcome, OutcomeCell, StoreCell
+from services.reporting.domain.cells import Cell, Measures, MemberCell, Outcome, OutcomeCell, StoreCell, VisitCell
 from tests.attribution.shops import Events, erased, shops
 from tests.attribution.whole import Whole, whole
 
@@ -92,7 +92,7 @@ def test_an_erasure_keeps_its_place_and_changes_no_figure(data: st.DataObject) -
     person = data.draw(st.sampled_from(sorted(set(told.persons.values()))))
     gone = {(FIELD[one.kind], one.value) for one, member in told.persons.items() if member == person}
 
-    assert whole(erased(before, gone)).cells == told.cells
+    assert figures(whole(erased(before, gone))) == figures(told)
     one = whole((*erased(before, gone), *after))
     other = whole((*erased(data.draw(retold(before)), gone), *(data.draw(retold(after)) if after else ())))
     assert (one.persons, one.nobody, one.entries, one.cells) == (
@@ -107,6 +107,11 @@ def test_an_erasure_keeps_its_place_and_changes_no_figure(data: st.DataObject) -
     )
     assert not (everything & gone) - named_after
     assert by_day_and_currency(one) == by_day_and_currency(whole(events))
+
+
+def figures(told: Whole) -> dict[Cell, Measures]:
+    """The cells that figures are read from; those of visits and members bear names, which an erasure replaces."""
+    return {cell: sums for cell, sums in told.cells.items() if not isinstance(cell, VisitCell | MemberCell)}
 
 
 def by_day_and_currency(told: Whole) -> dict[Cell, Measures]:
