@@ -126,7 +126,7 @@ def pipeline_sustained(running: RunningSystem) -> Figure:
         "refused": sent.refused,
         "most seconds behind": max(lags),
         "median seconds behind": sorted(lags)[len(lags) // 2],
-        "accepted p99 ms": _quantile(sent.latencies, 0.99) * 1000,
+        "accepted p99 ms": quantile(sent.latencies, 0.99) * 1000,
         "processor time an order": costs,
     }
     return Figure(
@@ -155,9 +155,9 @@ def webhook_to_figure_p99(running: RunningSystem) -> Figure:
         watcher.looks[bisect_left(counts, number)].at - due
         for number, due in enumerate(sent.due[: len(sent.accepted)], start=1)
     ]
-    p99 = _quantile(spans, 0.99) * 1000
+    p99 = quantile(spans, 0.99) * 1000
     run = {
-        "p50 ms": _quantile(spans, 0.5) * 1000,
+        "p50 ms": quantile(spans, 0.5) * 1000,
         "p99 ms": p99,
         "most ms": max(spans) * 1000,
         "orders": len(spans),
@@ -180,5 +180,6 @@ def _behind(look: Look, accepted: list[float]) -> float:
     return max(0.0, look.at - accepted[look.orders])
 
 
-def _quantile(values: list[float], part: float) -> float:
+def quantile(values: list[float], part: float) -> float:
+    """The value below which such a part of the values lies."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
