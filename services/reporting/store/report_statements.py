@@ -1,6 +1,6 @@
 """The statements of reports, put together from what the catalogue says; values are bound, names stand in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -8,7 +8,19 @@ from sqlalchemy import TextClause, text
 
 from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.cells import MEASURES, ActivityCell, Cell, CreditCell, UniqueCell
-from services.reporting.domain.definitions import COLUMNS, DAY, TIMES, CostDay, Difference, Metric, Slice, Sum, Total
+from services.reporting.domain.definitions import (
+    COLUMNS,
+    CURRENCY,
+    DAY,
+    TIER,
+    TIMES,
+    CostDay,
+    Difference,
+    Metric,
+    Slice,
+    Sum,
+    Total,
+)
 from services.reporting.domain.periods import Comparison
 from services.reporting.domain.reports import Order
 from services.reporting.store.tables import CELLS
@@ -94,18 +106,35 @@ def _part(shape: Shape, source: _Source, when: str) -> str:
     ]
     cut = [f"{_dimension(shape, name, when)} AS {name}" for name in shape.dimensions]
     table, conditions = _from(source, when), " AND ".join(_conditions(shape, source, tuple(kinds), when))
-    if source.family is not CreditCell:
-        # What is all awaited yet makes no row.
-        due = "HAVING sum(amount) <> 0" if source.awaited else ""
+    if source.family is CreditCell:
+        table = f"({_once(shape, source, cut, f'{table} WHERE {conditions}')}) AS cells"
+        return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM {table} {_grouped(shape)}"
+    # What is all awaited yet makes no row.
+    due = "HAVING sum(amount) <> 0" if source.awaited else ""
+    if len(kinds) == 1:
         return f"SELECT {', '.join((*cut, *sums))} FROM {table} WHERE {conditions} {_grouped(shape)} {due}"
-    # The cells of one set of contacts count the same orders: once in each row.
-    once = ("max(orders) AS orders", "sum(gross_micros) AS gross_micros", "sum(net_micros) AS net_micros")
-    cells = (
-        f"SELECT {', '.join((*cut, *_MEASURES[source.family]))} FROM {table} WHERE {conditions} AND contacts = 1 "
-        f"UNION ALL SELECT {', '.join((*cut, *once))} FROM {table} WHERE {conditions} AND contacts > 1 "
+    # Each cell is summed once, by its kind, and only what that leaves is looked at for each of the figures.
+    fields = [name for name in dict.fromkeys(name for where in kinds for name, _ in where) if name not in cut]
+    measures = [f"sum({measure}) AS {measure}" for measure in _MEASURES[source.family]]
+    grouped = ", ".join(map(str, range(1, len(cut) + len(fields) + 1)))
+    table = f"(SELECT {', '.join((*cut, *fields, *measures))} FROM {table} WHERE {conditions} GROUP BY {grouped} {due}) AS cells"
+    return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM {table} {_grouped(shape)}"
+
+
+def _once(shape: Shape, source: _Source, cut: Sequence[str], cells: str) -> str:
+    """The cells of a model's credits, each row of which counts an order once.
+
+    The cells of one set of contacts count the same orders: one of each set tells them, where all are looked at.
+    """
+    measures = ("sum(gross_micros) AS gross_micros", "sum(net_micros) AS net_micros")
+    if {*shape.dimensions, *source.filters} <= {*TIMES, CURRENCY, TIER}:
+        first = "sum(orders) FILTER (WHERE place = 0) AS orders"
+        return f"SELECT {', '.join((*cut, first, *measures))} FROM {cells} {_grouped(shape)}"
+    return (
+        f"SELECT {', '.join((*cut, *_MEASURES[source.family]))} FROM {cells} AND contacts = 1 "
+        f"UNION ALL SELECT {', '.join((*cut, 'max(orders) AS orders', *measures))} FROM {cells} AND contacts > 1 "
         f"{_grouped(shape, 'day', 'currency_code', 'tier', 'contact_set')}"
     )
-    return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({cells}) AS cells {_grouped(shape)}"
 
 
 _NOTHING = "CAST(NULL AS numeric)"
