@@ -111,6 +111,7 @@ def order(
         for name, session, product in sold:
             if name == model and not excluded:
                 touch = credit_pb2.Touch(event_id="t", channel="RECOMMENDATION", product_ids=[product])
+                touch.experience_id = "hero" if model == "personalization" else ""
                 said.credits.add(touch=touch, gross_micros=100 * EUR, net_micros=100 * EUR, session_id=session)
     return told
 
@@ -206,7 +207,11 @@ async def report(servicer: ReportServicer, metrics: Sequence[str], **asked) -> p
 
 
 def plain(values) -> dict[str, float]:
-    return {name: getattr(one, one.WhichOneof("value")) for name, one in values.items()}
+    def of(one) -> float:
+        kind = one.WhichOneof("value")
+        return one.money.micros / EUR if kind == "money" else getattr(one, kind)
+
+    return {name: of(one) for name, one in values.items()}
 
 
 async def differing(servicer: ReportServicer) -> int:
@@ -227,6 +232,33 @@ async def test_the_figures_are_those_counted_by_hand(engine, servicer, seed):
     read |= plain((await report(servicer, list(FIGURES)[9:])).totals.metrics)
     assert read == pytest.approx(FIGURES)
     assert await differing(servicer) == 0
+
+
+async def test_the_report_of_the_page_shows_them_all(engine, servicer):
+    await tell(engine, [*EVENTS, *ORDERS])
+    request = pb.GetReportRequest(report="overview", start_date="2026-11-01", end_date="2026-11-04")
+
+    set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"reports:read"})))
+    answer = await servicer.GetReport(request, None)
+
+    shown_ = plain(answer.totals.metrics)
+    assert {name: shown_[name] for name in FIGURES} == pytest.approx(FIGURES)
+    money = {
+        "personalization_revenue": 200,
+        "personalization_average_order_value": 100,
+        "direct_revenue": 100,
+        "recommendation_assisted_revenue": 200,
+    }
+    assert {name: shown_[name] for name in money} == money
+    days = {row.dimensions["day"]: plain(row.metrics) for row in answer.daily.rows}
+    assert [days[day]["sessions"] for day in sorted(days)] == [1, 3, 1, 0]
+    assert [days[day]["recommendation_unique_customers"] for day in sorted(days)] == [1, 1, 1, 0]
+    notified = next(table for table in answer.tables if table.name == "notifications")
+    assert [plain(row.metrics)["journey_notifications"] for row in notified.rows] == [2, 1]
+    experiences = await report(servicer, ["attributed_revenue"], dimensions=["experience"], model="personalization")
+    assert [(dict(row.dimensions), plain(row.metrics)) for row in experiences.rows] == [
+        ({"experience": "hero"}, {"attributed_revenue": 200})
+    ]
 
 
 async def test_orders_that_change_change_visits_and_customers(engine, servicer):

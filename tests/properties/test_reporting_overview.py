@@ -26,7 +26,7 @@ FIRST = 1_793_000_000
 PRODUCTS = st.lists(st.sampled_from(["p", "q", 'a "b"']), max_size=2)
 
 
-def _number(names: Sequence[str]) -> st.SearchStrategy[str]:
+def _one_of(names: Sequence[str]) -> st.SearchStrategy[str]:
     return st.sampled_from(names)
 
 
@@ -37,21 +37,21 @@ def events(draw: st.DrawFn) -> event_pb2.LoggedEvent:
     event.identifiers.session_id = draw(st.sampled_from(["s", "t"]))
     payload = draw(st.sampled_from(["storefront", "interaction", "journey", "experience"]))
     if payload == "storefront":
-        event.storefront.action = draw(_number(["SESSION_STARTED", "PRODUCT_VIEWED", "ADDED_TO_CART"]))
+        event.storefront.action = draw(_one_of(["SESSION_STARTED", "PRODUCT_VIEWED", "ADDED_TO_CART"]))
         event.storefront.product_ids.extend(draw(PRODUCTS))
         event.storefront.experience_ids.extend(draw(st.lists(st.just("e"), max_size=1)))
     elif payload == "interaction":
-        event.interaction.channel = draw(_number(["RECOMMENDATION", "PERSONALIZATION", "CHAT"]))
-        event.interaction.action = draw(_number(["VIEW", "CLICK", "NOTIFICATION"]))
+        event.interaction.channel = draw(_one_of(["RECOMMENDATION", "PERSONALIZATION", "CHAT"]))
+        event.interaction.action = draw(_one_of(["VIEW", "CLICK", "NOTIFICATION"]))
         event.interaction.product_ids.extend(draw(PRODUCTS))
     elif payload == "journey":
         event.journey.journey_id = draw(st.sampled_from(["j", "j2"]))
         event.journey.run_id = "r"
-        event.journey.step = draw(_number(["STARTED", "NOTIFIED", "GOAL_MET", "COMPLETED", "CANCELLED"]))
+        event.journey.step = draw(_one_of(["STARTED", "NOTIFIED", "GOAL_MET", "COMPLETED", "CANCELLED"]))
         event.journey.notification_channel = draw(st.sampled_from(["email", "sms"]))
     else:
         event.experience.experience_id = "e"
-        event.experience.kind = draw(_number(["EXPERIENCE", "AB_TEST"]))
+        event.experience.kind = draw(_one_of(["EXPERIENCE", "AB_TEST"]))
         event.experience.active = draw(st.booleans())
     return event_pb2.LoggedEvent(tenant_id="acme", source="api", event=event)
 
