@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -15,8 +16,10 @@ from services.reporting.domain.periods import Period
 LARGEST_PAGE: Final = 2_000
 LARGEST_FILE: Final = 1_000_000
 _MINUTE: Final = 60
-_MOST_SHIFTED: Final = 26 * 3_600
-"""No zone is further from UTC, and none was ever set back further."""
+_AROUND_SECONDS: Final = 16 * 3_600
+"""No zone's midnight is further from that of UTC."""
+_KNOWN_DAYS: Final = Period(start=date(1900, 1, 1), end=date(2200, 1, 1))
+"""There are no orders before or after."""
 
 
 class Shown(NamedTuple):
@@ -159,22 +162,26 @@ def check_size(records: int) -> None:
         )
 
 
-def spans(period: Period, zone: ZoneInfo) -> list[tuple[int, int]]:
+@lru_cache(maxsize=1_024)
+def spans(period: Period, zone: ZoneInfo) -> tuple[tuple[int, int], ...]:
     """The seconds of Unix time that fall on a period's days, as spans [from, until).
 
     Mostly one. Where clocks were set back over midnight, a piece of one day lies inside another.
     """
+    period = Period(start=max(period.start, _KNOWN_DAYS.start), end=min(period.end, _KNOWN_DAYS.end))
+    if period.end < period.start:
+        return ()
     first = _changes(period.start, zone)
     last = _changes(period.end + timedelta(days=1), zone)
     edges = [moment for moment in sorted({*first, *last}) if _is_edge(moment, period, zone)]
-    return list(zip(edges[::2], edges[1::2], strict=True))
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _changes(day: date, zone: ZoneInfo) -> list[int]:
     """The moments around a day's beginning where local time passes from one day to another."""
     midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
     found = []
-    low, high = midnight - _MOST_SHIFTED, midnight + _MOST_SHIFTED
+    low, high = midnight - _AROUND_SECONDS, midnight + _AROUND_SECONDS
     before = _day(low, zone)
     for moment in range(low + _MINUTE, high + _MINUTE, _MINUTE):
         now = _day(moment, zone)

@@ -155,7 +155,7 @@ def _row(cells: Iterable[str]) -> str:
 def _texts(values: Iterable[str]) -> list[str]:
     column = list(values)
     # What has to be escaped is rare: one look at all of the column finds out that nothing is.
-    if _SPECIAL.search("".join(column)):
+    if _SPECIAL.search("".join(column)) or max(map(len, column)) > _LONGEST_TEXT:
         column = [_escaped(value) for value in column]
     return [
         f'<c t="inlineStr"><is><t xml:space="preserve">{value}</t></is></c>' if value else "<c/>" for value in column
