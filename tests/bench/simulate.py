@@ -21,8 +21,8 @@ WANTED_RATIO = 3.0
 ROUNDS = 5
 WINDOW_DAYS = 7
 QUESTION = {"startDate": "2026-09-01", "endDate": "2026-10-31", "movedOrderCount": 10}
-FIRST_MODEL = {"name": "trial", "rule": "LAST_TOUCH", "window": "86400s", "helpfulOnly": True}
-NEXT_MODEL = {"name": "trial", "rule": "LINEAR", "window": f"{WINDOW_DAYS * 86_400}s", "helpfulOnly": True}
+FIRST_MODEL = {"rule": "LAST_TOUCH", "window": "86400s", "helpfulOnly": True}
+NEXT_MODEL = {"rule": "LINEAR", "window": f"{WINDOW_DAYS * 86_400}s", "helpfulOnly": True}
 
 _SERVING = "SELECT 'attribution_' || generation FROM attribution.generation WHERE state = 'serving'"
 
