@@ -13,6 +13,7 @@ from services.attribution.reaching import Happened, reach
 from services.attribution.recomputing import recompute, reopened
 from services.attribution.store import blocks, facts, orders, people, reopening
 from services.attribution.store import rules as rules_store
+from services.attribution.store.moments import micros
 from services.attribution.store.orders import OrderKey
 from services.attribution.wire import editions as editions_wire
 from services.attribution.wire import events as events_wire
@@ -108,20 +109,22 @@ async def apply_people(
         for (tenant_id, identifier), standing in changed.items()
     ]
     await blocks.append(connection, blocks.IDENTIFIERS, rows)
-    identifiers = [
-        reopening.ByIdentifier(*named, standing.hub != before.get(named, _UNKNOWN).hub, _position(standing))
-        for named, standing in changed.items()
+    known_editions = await editions_of(connection, {tenant_id for tenant_id, _ in changed})
+    concerned = [
+        reopening.ByIdentifier(
+            tenant_id,
+            identifier,
+            hub=standing.hub != was.hub,
+            person_before=was.person_id,
+            person_after=standing.person_id,
+            window_micros=micros(known_editions[tenant_id].window),
+            position=_position(standing),
+        )
+        for (tenant_id, identifier), standing in changed.items()
+        for was in (before.get((tenant_id, identifier), _UNKNOWN),)
     ]
-    concerned: dict[tuple[str, int], int] = {}
-    for (tenant_id, identifier), standing in changed.items():
-        for person_id in (before.get((tenant_id, identifier), _UNKNOWN).person_id, standing.person_id):
-            if person_id is not None:
-                position = max(concerned.get((tenant_id, person_id), 0), _position(standing))
-                concerned[tenant_id, person_id] = position
-    persons_concerned = (reopening.ByPerson(*person, position) for person, position in concerned.items())
     times = {entry.position: entry.message.cause_receive_time.ToMicroseconds() for entry in entries}
-    found = await reopening.orders_by_people(connection, partition, identifiers, persons_concerned, times)
-    known_editions = await editions_of(connection, {key.tenant_id for key in found})
+    found = await reopening.orders_by_people(connection, partition, concerned, times)
     told = [
         reopened(order.key, order, (), Cause(BY_PEOPLE, found[order.key], times.get(found[order.key], 0)))
         for order in await orders.read_orders(connection, found)

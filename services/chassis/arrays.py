@@ -26,6 +26,11 @@ def numbers(values: Iterable[int]) -> str:
     return "{" + ",".join(map(str, values)) + "}"
 
 
+def optional_numbers(values: Iterable[int | None]) -> str:
+    """A literal for arrays of whole numbers, of which some may be absent."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
 def flags(values: Iterable[bool]) -> str:
     """A literal for `boolean[]`."""
     return "{" + ",".join(["t" if value else "f" for value in values]) + "}"

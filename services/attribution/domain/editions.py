@@ -34,6 +34,11 @@ class Editions(NamedTuple):
             return self.in_force.rules.spans
         return Spans.of((*self.in_force.rules.applied, *self.coming.rules.applied))
 
+    @property
+    def window(self) -> int:
+        """How long before an order what earns of it may have been, under either, in nanoseconds."""
+        return max(edition.rules.window for edition in (self.in_force, self.coming) if edition)
+
 
 def versions(told: Sequence[Model], held: Sequence[Model], ever: Iterable[Model]) -> Mapping[str, int]:
     """The version of each model of a set that was told while another held, by name.

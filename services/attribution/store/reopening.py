@@ -7,7 +7,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.attribution.store.orders import OrderKey, key_columns
-from services.chassis.arrays import flags, numbers, texts
+from services.chassis.arrays import flags, numbers, optional_numbers, texts
 from services.kernel.identifiers import Identifier
 
 
@@ -26,19 +26,17 @@ class ByTouch(NamedTuple):
 
 
 class ByIdentifier(NamedTuple):
-    """An identifier whose standing changed. A hub concerns all orders that have it, others those open to people."""
+    """An identifier whose standing changed.
+
+    `hub`: it became or ceased to be one. The persons before and after are None for nobody. `window_micros` is how long before an order a touch may have been that earns of it.
+    """
 
     tenant_id: str
     identifier: Identifier
     hub: bool
-    position: int
-
-
-class ByPerson(NamedTuple):
-    """A person who gained or lost identifiers; orders of all of the person's identifiers are concerned."""
-
-    tenant_id: str
-    person_id: int
+    person_before: int | None
+    person_after: int | None
+    window_micros: int
     position: int
 
 
@@ -77,30 +75,111 @@ _BY_TOUCHES = """WITH told AS (
              AND order_micros BETWEEN reach.from_micros AND reach.through_micros OFFSET 0) AS found
        GROUP BY found.tenant_id, found.order_id, found.source"""
 
-_BY_PEOPLE = """WITH reach AS (
-           SELECT tenant_id, kind, value, hub, position
-           FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-                       CAST(:hubs AS boolean[]), CAST(:positions AS bigint[]))
-                AS changed (tenant_id, kind, value, hub, position)
+_MOST_LOOKED_AT: Final = 50
+"""Of a person with more identifiers in question not each is looked at: the orders concerned are reopened in any case."""
+
+
+def _is(row: str, identifier: str, tenant: str) -> str:
+    """A row is of an identifier: said so that the index over the hashes of values is used."""
+    return f"""{row}.tenant_id = {tenant}.tenant_id AND {row}.kind = {identifier}.kind AND {row}.value = {identifier}.value
+               AND hashtextextended({row}.value, {row}.kind) = hashtextextended({identifier}.value, {identifier}.kind)"""
+
+
+# If the order has the identifier itself, the touch is tied to it whoever belongs together.
+_NOT_BY_ITSELF = f"""NOT EXISTS (SELECT FROM order_identifier AS own
+                           WHERE {_is("own", "other", "orders")} AND own.order_id = orders.order_id
+                             AND own.source = orders.source)"""
+
+# What ties a touch to an order through a person changes only where an identifier changed that the touch has (then it
+# concerns the persons' orders placed not long after the touches), or that the order has (then those orders before which
+# another identifier of the persons has touches). Conversations reach as far as their ends.
+_BY_PEOPLE = f"""WITH changed AS (
+           SELECT * FROM unnest(
+               CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
+               CAST(:hubs AS boolean[]), CAST(:persons_before AS bigint[]), CAST(:persons_after AS bigint[]),
+               CAST(:windows AS bigint[]), CAST(:positions AS bigint[]))
+           AS changed (tenant_id, kind, value, hub, person_before, person_after, window_micros, position)),
+       concerned AS (
+           SELECT tenant_id, person_before AS person_id, kind, value, window_micros, position FROM changed
+           WHERE person_before IS NOT NULL
            UNION
-           SELECT person.tenant_id, known.kind, known.value, false, person.position
-           FROM unnest(CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
-                       CAST(:person_positions AS bigint[])) AS person (tenant_id, person_id, position)
+           SELECT tenant_id, person_after, kind, value, window_micros, position FROM changed
+           WHERE person_after IS NOT NULL),
+       touched AS (
+           SELECT concerned.*, span.first_micros,
+                  CASE WHEN EXISTS (SELECT FROM conversation_identifier AS named
+                                    WHERE {_is("named", "concerned", "concerned")})
+                       THEN {2**62} ELSE span.last_micros + window_micros + 1 END AS through_micros
+           FROM concerned
            CROSS JOIN LATERAL (
+               SELECT min(occur_micros) AS first_micros, max(occur_micros) AS last_micros
+               FROM touch_identifier AS touch WHERE {_is("touch", "concerned", "concerned")} OFFSET 0) AS span
+           WHERE span.first_micros IS NOT NULL),
+       person AS (
+           SELECT tenant_id, person_id, min(first_micros) AS first_micros, max(through_micros) AS through_micros,
+                  max(position) AS position, count(*) > {_MOST_LOOKED_AT} AS many, array_agg(kind) AS kinds,
+                  array_agg(value) AS values, array_agg(first_micros) AS firsts, array_agg(through_micros) AS throughs
+           FROM touched GROUP BY tenant_id, person_id),
+       member AS (
+           SELECT person.tenant_id, person.person_id, one.kind, one.value
+           FROM person CROSS JOIN LATERAL (
                SELECT kind, value FROM person_identifier
-               WHERE tenant_id = person.tenant_id AND person_id = person.person_id OFFSET 0) AS known)
-       SELECT found.tenant_id, found.order_id, found.source, max(reach.position)
-       FROM reach
-       CROSS JOIN LATERAL (
-           SELECT tenant_id, order_id, source FROM order_identifier
-           WHERE tenant_id = reach.tenant_id AND kind = reach.kind AND value = reach.value
-             AND hashtextextended(value, kind) = hashtextextended(reach.value, reach.kind) OFFSET 0) AS found
-       CROSS JOIN LATERAL (
-           SELECT open_to_people, next_open FROM known_order
-           WHERE tenant_id = found.tenant_id AND order_id = found.order_id AND source = found.source
-           OFFSET 0) AS concerned
-       WHERE reach.hub OR concerned.open_to_people OR concerned.next_open
-       GROUP BY found.tenant_id, found.order_id, found.source"""
+               WHERE tenant_id = person.tenant_id AND person_id = person.person_id OFFSET 0) AS one
+           UNION
+           SELECT tenant_id, person_id, concerned.kind, concerned.value
+           FROM person JOIN concerned USING (tenant_id, person_id)),
+       by_touches AS (
+           SELECT orders.tenant_id, orders.order_id, orders.source, person.position
+           FROM person JOIN member USING (tenant_id, person_id)
+           CROSS JOIN LATERAL (
+               SELECT tenant_id, order_id, source, order_micros FROM order_identifier AS one
+               WHERE {_is("one", "member", "member")}
+                 AND order_micros BETWEEN person.first_micros AND person.through_micros OFFSET 0) AS orders
+           WHERE person.many OR EXISTS (
+               SELECT FROM unnest(person.kinds, person.values, person.firsts, person.throughs)
+                           AS other (kind, value, first_micros, through_micros)
+               WHERE orders.order_micros BETWEEN other.first_micros AND other.through_micros AND {_NOT_BY_ITSELF})),
+       others AS (
+           SELECT tenant_id, person_id, array_agg(kind) AS kinds, array_agg(value) AS values,
+                  count(*) > {_MOST_LOOKED_AT} AS many
+           FROM (SELECT named.tenant_id, named.person_id, one.kind, one.value
+                 FROM (SELECT DISTINCT tenant_id, person_id FROM concerned) AS named
+                 CROSS JOIN LATERAL (
+                     SELECT kind, value FROM person_identifier
+                     WHERE tenant_id = named.tenant_id AND person_id = named.person_id
+                     LIMIT {_MOST_LOOKED_AT + 1}) AS one
+                 UNION SELECT tenant_id, person_id, kind, value FROM concerned) AS one
+           GROUP BY tenant_id, person_id),
+       by_orders AS (
+           SELECT orders.tenant_id, orders.order_id, orders.source, concerned.position
+           FROM concerned JOIN others USING (tenant_id, person_id)
+           CROSS JOIN LATERAL (
+               SELECT tenant_id, order_id, source, order_micros FROM order_identifier AS one
+               WHERE {_is("one", "concerned", "concerned")} OFFSET 0) AS orders
+           WHERE others.many OR EXISTS (
+               SELECT FROM unnest(others.kinds, others.values) AS other (kind, value)
+               WHERE (EXISTS (SELECT FROM touch_identifier AS touch
+                              WHERE {_is("touch", "other", "orders")} AND touch.occur_micros
+                                  BETWEEN orders.order_micros - concerned.window_micros - 1 AND orders.order_micros)
+                      OR EXISTS (SELECT FROM conversation_identifier AS named
+                                 WHERE {_is("named", "other", "orders")}))
+                 AND {_NOT_BY_ITSELF})),
+       by_hubs AS (
+           SELECT orders.tenant_id, orders.order_id, orders.source, changed.position
+           FROM changed
+           CROSS JOIN LATERAL (
+               SELECT tenant_id, order_id, source FROM order_identifier AS one
+               WHERE {_is("one", "changed", "changed")} OFFSET 0) AS orders
+           WHERE changed.hub)
+       SELECT tenant_id, order_id, source, max(position)
+       FROM (SELECT reached.* FROM (SELECT * FROM by_touches UNION SELECT * FROM by_orders) AS reached
+             CROSS JOIN LATERAL (
+                 SELECT open_to_people, next_open FROM known_order
+                 WHERE tenant_id = reached.tenant_id AND order_id = reached.order_id AND source = reached.source
+                 OFFSET 0) AS decided
+             WHERE decided.open_to_people OR decided.next_open
+             UNION ALL SELECT * FROM by_hubs) AS found
+       GROUP BY tenant_id, order_id, source"""
 
 
 def _listing(found: str) -> TextClause:
@@ -208,26 +287,22 @@ async def orders_by_touches(
 
 
 async def orders_by_people(
-    connection: AsyncConnection,
-    partition: int,
-    changed: Iterable[ByIdentifier],
-    persons: Iterable[ByPerson],
-    times: Mapping[int, int],
+    connection: AsyncConnection, partition: int, changed: Iterable[ByIdentifier], times: Mapping[int, int]
 ) -> dict[OrderKey, int]:
     """Orders that changes of people may concern, with the greatest position among these changes; none when they wait.
 
-    `times` are as for touches.
+    Who belongs together is as it is stored now; `changed` tells how it was before. `times` are as for touches.
     """
-    identifiers, people = list(changed), list(persons)
+    identifiers = list(changed)
     bound = {
         "tenant_ids": texts(one.tenant_id for one in identifiers),
         "kinds": numbers(one.identifier.kind for one in identifiers),
         "values": texts(one.identifier.value for one in identifiers),
         "hubs": flags(one.hub for one in identifiers),
+        "persons_before": optional_numbers(one.person_before for one in identifiers),
+        "persons_after": optional_numbers(one.person_after for one in identifiers),
+        "windows": numbers(one.window_micros for one in identifiers),
         "positions": numbers(one.position for one in identifiers),
-        "person_tenant_ids": texts(one.tenant_id for one in people),
-        "person_ids": numbers(one.person_id for one in people),
-        "person_positions": numbers(one.position for one in people),
     }
     found = _found(await connection.execute(_LIST_BY_PEOPLE, bound))
     if len(found) <= MOST_AT_ONCE:
