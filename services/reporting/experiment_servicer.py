@@ -42,6 +42,7 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
     def __init__(self, engine_of: Callable[[], AsyncEngine], events: "EventServiceAsyncStub") -> None:
         self._engine_of = engine_of
         self._events = events
+        self._reports = asking.Remembered()
 
     async def ListExperiments(  # noqa: N802 - gRPC's name
         self,
@@ -114,11 +115,13 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
         """What an experiment came to."""
         if not request.experiment_id:
             raise InvalidArgumentError.of("experimentId", "is required")
-        model = request.model or DEFAULT_MODEL
-        async with answers.moment(self._engine_of()) as connection:
+        model, engine = request.model or DEFAULT_MODEL, self._engine_of()
+        async with answers.moment(engine) as connection:
             tenant = await answers.read_tenant(connection, callers.tenant_id())
-            found = await asking.report(connection, tenant, request.experiment_id, model)
             as_of = await answers.as_of(connection, tenant.partition)
+            parked = await experiments.count_parked(connection, tenant.partition)
+            state = (engine, as_of.event_position, as_of.credit_position, parked)
+            found = await self._reports.report(connection, tenant, (request.experiment_id, model), state)
         return pb.GetExperimentReportResponse(report=writing.report_message(found, tenant, model, as_of))
 
 
