@@ -280,6 +280,18 @@ async def test_a_report_is_computed_anew_only_after_something_was_followed(servi
     assert (await report(servicer)).variants[0].orders == 1
 
 
+async def test_only_people_first_exposed_in_the_period_count(servicer, ingest):
+    await replace(servicer, experiment())
+    # Half past midnight and half an hour before it, in Madrid.
+    await ingest.tell(exposure("1", "plain", 23.5, visitor="v1"), exposure("2", "plain", 22.5, visitor="v2"))
+    await ingest.tell(exposure("3", "plain", 50, visitor="v2"))
+    found = await report(servicer, start_date="2026-11-02", end_date="2026-11-03")
+    assert (found.people, found.metadata.start_date, found.metadata.end_date) == (1, "2026-11-02", "2026-11-03")
+    assert (await report(servicer)).people == 2
+    with pytest.raises(InvalidArgumentError, match="endDate"):
+        await report(servicer, start_date="2026-11-02")
+
+
 async def test_an_order_in_another_currency_counts_by_its_days_rate(servicer, ingest):
     await replace(servicer, experiment())
     await ingest.tell(exposure("1", "plain", 1, visitor="v1"), exposure("2", "bright", 1, visitor="v2"))

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from touchstone.attribution.v1 import credit_pb2
@@ -17,8 +17,9 @@ from services.reporting.domain.experiments.people import population
 from services.reporting.domain.experiments.results import Results, results
 from services.reporting.domain.experiments.sums import Counted, count
 from services.reporting.domain.facts import OrderFact
+from services.reporting.domain.periods import Period, day_of
 from services.reporting.domain.tenants import Tenant
-from services.reporting.experiments.reading import experiments_of, most_emails, purchase, sold
+from services.reporting.experiments.reading import SECOND, experiments_of, most_emails, purchase, sold
 from services.reporting.kinds.exposures import EXPOSURES
 from services.reporting.store import experiments, waiting
 
@@ -40,12 +41,21 @@ def not_found(experiment_id: str) -> NotFoundError:
     return NotFoundError("EXPERIMENT_NOT_FOUND", f"there is no experiment {experiment_id!r}")
 
 
-async def report(connection: AsyncConnection, tenant: Tenant, experiment_id: str, model: str) -> Report:
+class Asked(NamedTuple):
+    """What is asked for: only people count whose first exposure is in the period, everybody without one."""
+
+    experiment_id: str
+    model: str
+    period: Period | None
+
+
+async def report(connection: AsyncConnection, tenant: Tenant, asked: Asked) -> Report:
     """Computes an experiment's report in the connection's moment.
 
     Its cost follows the people who were exposed and their orders, whatever else the shop has. Raises `NotFoundError`
     for an experiment that doesn't hold, and `InvalidArgumentError` for a model that is not active.
     """
+    experiment_id, model, period = asked
     tenant.model_version(model)
     sets = [
         (row.occur_time, experiments_of(row.document))
@@ -66,7 +76,8 @@ async def report(connection: AsyncConnection, tenant: Tenant, experiment_id: str
     def computed() -> Report:
         purchases = [purchase(order, fact, model) for order, fact in zip(orders, as_counted, strict=True)]
         everybody = population(exposed, purchases, most_emails(tenant.settings))
-        counted = count(experiment, everybody.people, tenant.currency_code, told)
+        people = [person for person in everybody.people if _is_in(person.exposed_at, period, tenant)]
+        counted = count(experiment, people, tenant.currency_code, told)
         return Report(
             experiment=experiment,
             counted=counted,
@@ -75,6 +86,10 @@ async def report(connection: AsyncConnection, tenant: Tenant, experiment_id: str
         )
 
     return await asyncio.to_thread(computed)
+
+
+def _is_in(time: int, period: Period | None, tenant: Tenant) -> bool:
+    return period is None or period.start <= day_of(time // SECOND, tenant.zone) <= period.end
 
 
 def _orders(payloads: Sequence[bytes]) -> tuple[list[credit_pb2.OrderCredits], list[OrderFact]]:
@@ -90,21 +105,19 @@ class Remembered:
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str, str], tuple[object, Report]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, Asked], tuple[object, Report]] = OrderedDict()
 
-    async def report(
-        self, connection: AsyncConnection, tenant: Tenant, asked: tuple[str, str], state: object
-    ) -> Report:
+    async def report(self, connection: AsyncConnection, tenant: Tenant, asked: Asked, state: object) -> Report:
         """The report of an experiment under a model; `state` is equal exactly where everything followed is.
 
         Raises as `report` does.
         """
-        key = (tenant.tenant_id, *asked)
+        key = (tenant.tenant_id, asked)
         known = self._known.get(key)
         if known is not None and known[0] == (state, tenant):
             self._known.move_to_end(key)
             return known[1]
-        found = await report(connection, tenant, *asked)
+        found = await report(connection, tenant, asked)
         if not await waiting.is_waiting(connection, tenant.tenant_id):
             self._known[key] = ((state, tenant), found)
             if len(self._known) > _MOST_REMEMBERED:
