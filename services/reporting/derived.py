@@ -1,12 +1,13 @@
 """Cells that are counted from other cells: visits in which was bought, and how many different ones there were."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporting.domain import sessions
 from services.reporting.domain.cells import Cell, Measures, MemberCell, VisitCell
 from services.reporting.domain.contributions import add
+from services.reporting.domain.fingerprints import fingerprint
 from services.reporting.domain.tenants import Tenant
 from services.reporting.domain.uniques import unique_cells
 from services.reporting.store import activities, derived, rollups
@@ -76,22 +77,19 @@ async def of_sessions(
     return _any(sums)
 
 
-async def expected(connection: AsyncConnection, cells: Mapping[Cell, Measures], tenant: Tenant) -> dict[Cell, Measures]:
-    """What all visits and members among a tenant's cells come to; read like this, they need not be stored."""
-    sums: dict[Cell, Measures] = {}
-    visits = [(cell, orders) for cell, orders in cells.items() if isinstance(cell, VisitCell)]
-    for start in range(0, len(visits), _CHUNK):
-        add(sums, await _all_of_visits(connection, dict(visits[start : start + _CHUNK]), tenant))
-    add(sums, unique_cells(cell for cell, times in cells.items() if isinstance(cell, MemberCell) and any(times)))
-    return _any(sums)
-
-
-_CHUNK = 1_000
+async def recounted(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[tuple[int, dict[Cell, Measures]]]:
+    """What a tenant's stored visits and members come to, in parts, each with the fingerprint of what it comes from."""
+    async for visits in derived.read_all_visits(connection, tenant.tenant_id, tenant.book):
+        yield fingerprint(visits), await _all_of_visits(connection, visits, tenant)
+    async for members in derived.read_all_members(connection, tenant.tenant_id, tenant.book):
+        days = (cell for cell, times in members.items() if isinstance(cell, MemberCell) and any(times))
+        yield fingerprint(members), unique_cells(days)
 
 
 async def _all_of_visits(
-    connection: AsyncConnection, visits: Mapping[VisitCell, Measures], tenant: Tenant
+    connection: AsyncConnection, cells: Mapping[Cell, Measures], tenant: Tenant
 ) -> dict[Cell, Measures]:
+    visits = {cell: orders for cell, orders in cells.items() if isinstance(cell, VisitCell)}
     states = await _states(connection, visits)
     sums: dict[Cell, Measures] = {}
     for visit, orders in visits.items():

@@ -19,6 +19,7 @@ from services.kernel.identifiers import LONGEST_VALUE
 from services.reporting import answers
 from services.reporting.domain.experiments.definition import Experiment
 from services.reporting.domain.paging import page_size, read_token, write_token
+from services.reporting.domain.periods import read_period
 from services.reporting.domain.tenants import DEFAULT_MODEL
 from services.reporting.experiments import asking, writing
 from services.reporting.experiments.reading import checked_set, experiments_of
@@ -42,6 +43,7 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
     def __init__(self, engine_of: Callable[[], AsyncEngine], events: "EventServiceAsyncStub") -> None:
         self._engine_of = engine_of
         self._events = events
+        self._reports = asking.Remembered()
 
     async def ListExperiments(  # noqa: N802 - gRPC's name
         self,
@@ -114,12 +116,16 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
         """What an experiment came to."""
         if not request.experiment_id:
             raise InvalidArgumentError.of("experimentId", "is required")
-        model = request.model or DEFAULT_MODEL
-        async with answers.moment(self._engine_of()) as connection:
+        dated = request.start_date or request.end_date
+        period = read_period(request.start_date, request.end_date) if dated else None
+        asked, engine = asking.Asked(request.experiment_id, request.model or DEFAULT_MODEL, period), self._engine_of()
+        async with answers.moment(engine) as connection:
             tenant = await answers.read_tenant(connection, callers.tenant_id())
-            found = await asking.report(connection, tenant, request.experiment_id, model)
             as_of = await answers.as_of(connection, tenant.partition)
-        return pb.GetExperimentReportResponse(report=writing.report_message(found, tenant, model, as_of))
+            parked = await experiments.count_parked(connection, tenant.partition)
+            state = (engine, as_of.event_position, as_of.credit_position, parked)
+            found = await self._reports.report(connection, tenant, asked, state)
+        return pb.GetExperimentReportResponse(report=writing.report_message(found, tenant, asked, as_of))
 
 
 @lru_cache(maxsize=256)

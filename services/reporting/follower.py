@@ -41,9 +41,9 @@ async def apply_credits(
             complete[told.tenant_id] = _newer(complete.get(told.tenant_id, tenant), told)
         else:
             newest[told.tenant_id, told.edition, told.order.source, told.order.order_id] = entry
-    before = await _take_facts(connection, partition, newest, present)
+    before, read = await _take_facts(connection, partition, newest, present)
     in_force = {entry.message.tenant_id: 0 for entry in entries} | {key: one.edition for key, one in present.items()}
-    await ledger.note(connection, entries, in_force, before)
+    await ledger.note(connection, entries, in_force, before, read)
     if complete:
         await tenants.write(connection, [complete[tenant_id] for tenant_id in sorted(complete)])
     return ()
@@ -61,28 +61,35 @@ async def _take_facts(
     partition: int,
     newest: Mapping[tuple[str, int, str, str], Entry[credit_pb2.OrderCredits]],
     present: Mapping[str, Tenant],
-) -> Mapping[tuple[str, int, str, str], facts.StoredFact]:
-    """Keeps the newest of what is told of each order, and counts it; answers the facts that were stored before."""
+) -> tuple[Mapping[tuple[str, int, str, str], facts.StoredFact], Mapping[int, OrderFact]]:
+    """Keeps the newest of what is told of each order, and counts it.
+
+    Answers the facts as they were stored before, and those that were read, by the position that told of them.
+    """
     if not newest:
-        return {}
+        return {}, {}
     told = [facts.StoredFact(*key, entry.position, wire.payload_of(entry.message)) for key, entry in newest.items()]
     shown = [record_wire.shown_of(entry.message) for entry in newest.values()]
     known = {fact[:4]: fact for fact in await facts.replace(connection, told, shown)}
     await following.take_orders(connection, [entry.message for entry in newest.values()])
     changes: list[tuple[OrderFact | None, OrderFact]] = []
+    read: dict[int, OrderFact] = {}
     for key, entry in newest.items():
         before = known.get(key)
         if before is None:
-            changes.append((None, wire.fact_of(entry.message)))
+            read[entry.position] = wire.fact_of(entry.message)
+            changes.append((None, read[entry.position]))
         elif before.credit_position < entry.position:
-            changes.append((wire.stored_fact_of(before.payload), wire.fact_of(entry.message)))
+            read[before.credit_position] = wire.stored_fact_of(before.payload)
+            read[entry.position] = wire.fact_of(entry.message)
+            changes.append((read[before.credit_position], read[entry.position]))
     known_tenants = {tenant_id: _present(present, tenant_id, partition) for tenant_id, *_ in newest}
     await derived.put(connection, await counting.count(connection, changes, known_tenants), known_tenants)
     if coming := {tenant_id: tenant for tenant_id, tenant in known_tenants.items() if len(tenant.ways) > 1}:
         counted = [change for change in changes if _is_reached(change[1], coming.get(change[1].tenant_id))]
         anew = {tenant_id: tenant.newest for tenant_id, tenant in coming.items()}
         await derived.put(connection, await counting.count(connection, counted, anew), anew)
-    return known
+    return known, read
 
 
 def _is_reached(order: OrderFact, tenant: Tenant | None) -> bool:

@@ -26,14 +26,16 @@ async def note(
     entries: Sequence[Entry[Credits]],
     in_force: Mapping[str, int],
     before: Mapping[Key, StoredFact],
+    read: Mapping[int, OrderFact],
 ) -> None:
     """Keeps what consecutive entries of the credit log change of days that may be over.
 
     `in_force` are the tenants' editions before these entries; `before` the facts of the entries' orders, in their
-    editions, as they were stored before. The facts have been replaced already. What is kept follows from the log and
-    its sequence alone, however it is cut into batches, and whatever the tenant's zone.
+    editions, as they were stored before, and `read` what was read of all these, by position. The facts have been replaced
+    already. What is kept follows from the log and its sequence alone, however it is cut into batches, and whatever the
+    tenant's zone.
     """
-    walk = _Walk(in_force, {key: _At(fact.credit_position, fact.payload) for key, fact in before.items()})
+    walk = _Walk(in_force, read, {key: _At(fact.credit_position, fact.payload) for key, fact in before.items()})
     told = {_key(entry.message) for entry in entries if not entry.message.complete}
     coming = await ledger.with_coming(connection, in_force) if told else set()
     if coming:
@@ -64,7 +66,8 @@ class _At(NamedTuple):
 class _Walk:
     """Entries in sequence, and each order as it stands at every step."""
 
-    def __init__(self, in_force: Mapping[str, int], state: dict[Key, _At]) -> None:
+    def __init__(self, in_force: Mapping[str, int], read: Mapping[int, OrderFact], state: dict[Key, _At]) -> None:
+        self._read = read
         self._in_force = dict(in_force)
         self._state = state
         self._touched: dict[str, set[tuple[str, str]]] = defaultdict(set)
@@ -117,7 +120,7 @@ class _Walk:
                 key = (tenant_id, edition, source, order_id)
                 if edition > now and key in self._state:
                     self.forgotten.add(key)
-                    self.of_rules[key] = _rows(was, self._state[key], of_rules=True)
+                    self.of_rules[key] = self._rows_of(was, self._state[key], of_rules=True)
 
     def _add_rows(self, was: _At | None, entry: Entry[Credits]) -> None:
         order, cause = entry.message.order, entry.message.cause
@@ -125,35 +128,38 @@ class _Walk:
         # Older programs told no time. And nearly all orders are told of at once: they are not even read.
         if cause_micros and (was is not None or is_late(order.order_time.seconds, cause_micros)):
             now = _At(entry.position, entry.message)
-            self.rows += [row for row in _rows(was, now, of_rules=False) if is_late(row.order_seconds, cause_micros)]
+            self.rows += [
+                row for row in self._rows_of(was, now, of_rules=False) if is_late(row.order_seconds, cause_micros)
+            ]
 
+    def _rows_of(self, was: _At | None, now: _At, *, of_rules: bool) -> list[ledger.Row]:
+        after = self._fact(now)
+        cause = credit_pb2.Cause() if isinstance(now.told, bytes) else now.told.cause
+        cause_micros = cause.receive_time.ToMicroseconds()
+        return [
+            ledger.Row(
+                after.tenant_id,
+                after.edition,
+                now.position,
+                after.source,
+                after.order_id,
+                change.order_seconds,
+                of_rules,
+                cause.kind,
+                cause.position,
+                cause_micros,
+                change.before,
+                change.after,
+                change.changed,
+            )
+            for change in changes(None if was is None else self._fact(was), after)
+        ]
 
-def _rows(was: _At | None, now: _At, *, of_rules: bool) -> list[ledger.Row]:
-    after = _fact(now)
-    cause = credit_pb2.Cause() if isinstance(now.told, bytes) else now.told.cause
-    return [
-        ledger.Row(
-            after.tenant_id,
-            after.edition,
-            now.position,
-            after.source,
-            after.order_id,
-            change.order_seconds,
-            of_rules,
-            cause.kind,
-            cause.position,
-            cause.receive_time.ToMicroseconds(),
-            change.before,
-            change.after,
-            change.changed,
-        )
-        for change in changes(None if was is None else _fact(was), after)
-    ]
-
-
-def _fact(entry: _At) -> OrderFact:
-    told = entry.told
-    return wire.stored_fact_of(told) if isinstance(told, bytes) else wire.fact_of(told)
+    def _fact(self, at: _At) -> OrderFact:
+        read = self._read.get(at.position)
+        if read is not None:
+            return read
+        return wire.stored_fact_of(at.told) if isinstance(at.told, bytes) else wire.fact_of(at.told)
 
 
 async def note_rules(

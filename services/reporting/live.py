@@ -93,7 +93,9 @@ class _Group:
                 _log.warning("live figures wait: %s", type(error).__name__)
                 await asyncio.sleep(POLL)
                 self.wake()
-            await asyncio.sleep(max(0.0, began + APART - time.monotonic()))
+            # Where processors are short, those who watch wait a little longer: what they watch is to be counted first.
+            took = time.monotonic() - began
+            await asyncio.sleep(max(APART - took, min(2 * took, POLL)))
 
     def _take(self, seen: Seen) -> None:
         before, self.seen = self.seen, seen

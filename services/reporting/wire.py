@@ -1,6 +1,6 @@
 """Protobuf to domain and back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -275,40 +275,32 @@ def _fill_compared(message: report_pb2.ReportMetadata, plan: reports.Plan) -> No
 
 def _row_message(plan: reports.Plan, row: Row, dimensions: dict[str, str], total_currency: str) -> report_pb2.ReportRow:
     currency = dimensions.get(CURRENCY, total_currency)
-    return report_pb2.ReportRow(
-        dimensions=dimensions,
-        metrics=_values(plan.metrics, row.sums, currency),
-        compared=_values(plan.metrics, row.compared, currency) if row.compared is not None else {},
-        change=_changes(plan.metrics, row),
-    )
+    message = report_pb2.ReportRow(dimensions=dimensions)
+    for metric in plan.metrics:
+        now = value(metric, row.sums)
+        if now is not None:
+            _fill_value(message.metrics[metric.name], metric.unit, now, currency)
+        if row.compared is None:
+            continue
+        then = value(metric, row.compared)
+        if then is not None:
+            _fill_value(message.compared[metric.name], metric.unit, then, currency)
+        changed = change(now, then)
+        if changed is not None:
+            message.change[metric.name] = changed
+    return message
 
 
-def _changes(metrics: Iterable[Metric], row: Row) -> dict[str, float]:
-    if row.compared is None:
-        return {}
-    changes = ((metric.name, change(metric, row.sums, row.compared)) for metric in metrics)
-    return {name: changed for name, changed in changes if changed is not None}
-
-
-def _values(
-    metrics: Iterable[Metric], sums: Mapping[str, int | None], currency_code: str
-) -> dict[str, report_pb2.MetricValue]:
-    computed = ((metric, value(metric, sums)) for metric in metrics)
-    return {
-        metric.name: _value_message(metric.unit, figure, currency_code)
-        for metric, figure in computed
-        if figure is not None
-    }
-
-
-def _value_message(unit: Unit, figure: float, currency_code: str) -> report_pb2.MetricValue:
+def _fill_value(message: report_pb2.MetricValue, unit: Unit, figure: float, currency_code: str) -> None:
     if unit is Unit.RATIO:
-        return report_pb2.MetricValue(ratio=figure)
-    if unit is Unit.MONEY:
-        return report_pb2.MetricValue(money=_money(currency_code, int(figure)))
-    if unit is Unit.SECONDS:
-        return report_pb2.MetricValue(seconds=figure)
-    return report_pb2.MetricValue(count=int(figure))
+        message.ratio = figure
+    elif unit is Unit.MONEY:
+        message.money.micros = int(figure)
+        message.money.currency_code = currency_code
+    elif unit is Unit.SECONDS:
+        message.seconds = figure
+    else:
+        message.count = int(figure)
 
 
 def _metadata_message(

@@ -12,6 +12,7 @@ from tests.bench.identity_resolve import identity_resolve
 from tests.bench.live import live_p99
 from tests.bench.log_to_credits import log_to_credits
 from tests.bench.pipeline import pipeline_sustained, webhook_to_figure_p99
+from tests.bench.report_p99 import report_p99
 from tests.bench.simulate import simulate
 from tests.bench.webhook_accept import webhook_accept
 from tests.mesh.running import RunningSystem, running
@@ -25,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[RunningSystem], Figure]] = {
     "identity_resolve": identity_resolve,
     "log_to_credits": log_to_credits,
     "simulate": simulate,
+    "report_p99": report_p99,
     "export_csv": export_csv,
     "export_xlsx": export_xlsx,
 }

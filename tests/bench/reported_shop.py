@@ -5,16 +5,17 @@ from datetime import date
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
 
 from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.cells import ActivityCell
+from services.reporting.domain.definitions import CHANNEL
 
 FACTS: Final = "report_bench_facts"
 LAST_DAY: Final = date(2026, 11, 21)
 DAYS: Final = 365
 SKUS: Final = 200
-CONTACTS: Final = 12
+CONTACTS: Final = 8
+LABELS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ _CONVERSATIONS = f"""
     INSERT INTO {FACTS}.conversation
     SELECT %(tenant_id)s, DATE '{LAST_DAY}' - {DAYS - 1} + (number * {DAYS} / (%(orders)s / 2))::int,
            floor(random() * {CONTACTS})::int, (ARRAY['INBOUND', 'CAMPAIGN', 'AD'])[1 + floor(random() * 3)::int],
-           'label ' || floor(random() * 6)::int
+           'label ' || floor(random() * {LABELS})::int
     FROM generate_series(0::bigint, %(orders)s / 2 - 1) AS number
 """
 
@@ -105,15 +106,19 @@ _CELLS = (
         ORDER BY tenant_id, model, day, tier, contact_set, place""",
 )
 
-# Each figure of activity counts the conversations: it has a cell for each of their cuts.
+# Each figure of activity counts the conversations: it has a cell for each of their cuts by which it can be told apart.
 _ACTIVITY = f"""
     INSERT INTO activity_cell (tenant_id, figure, day, cut_name, {{columns}}, amount)
     SELECT tenant_id, figure, day, md5(concat_ws(' ', contact, origin_type, label)), {{values}}, amount
-    FROM (SELECT tenant_id, day, contact, origin_type, figure, name, CASE WHEN name <> '' THEN label ELSE '' END AS label,
-                 count(*) AS amount
-          FROM {FACTS}.conversation,
-               unnest(CAST(%(figures)s AS text[]), CAST(%(names)s AS text[])) AS figures (figure, name)
-          GROUP BY 1, 2, 3, 4, 5, 6, 7) AS counted JOIN {FACTS}.contact USING (contact)
+    FROM (SELECT tenant_id, figure, day, name, CASE WHEN conversed THEN contact END AS contact,
+                 CASE WHEN conversed THEN origin_type ELSE '' END AS origin_type,
+                 CASE WHEN name <> '' THEN label ELSE '' END AS label, sum(amount) AS amount
+          FROM (SELECT tenant_id, day, contact, origin_type, label, count(*) AS amount
+                FROM {FACTS}.conversation GROUP BY 1, 2, 3, 4, 5) AS conversations,
+               unnest(CAST(%(figures)s AS text[]), CAST(%(names)s AS text[]), CAST(%(conversed)s AS boolean[]))
+                   AS figures (figure, name, conversed)
+          GROUP BY 1, 2, 3, 4, 5, 6, 7) AS counted
+    LEFT JOIN {FACTS}.contact USING (contact)
     ORDER BY tenant_id, figure, day
 """
 
@@ -138,23 +143,28 @@ def fill(database_url: str, schema: str, sizes: list[Size]) -> None:
         figures = _figures()
         cut = ActivityCell._fields[4:]
         own = {"channel", "touchpoint", "bot", "agent", "origin_type"}
-        values = [name if name in own else f"CASE name WHEN '{name}' THEN label ELSE '' END" for name in cut]
-        statement_text = _ACTIVITY.format(columns=", ".join(cut), values=", ".join(values))
+        values = [
+            f"coalesce({name}, '')" if name in own else f"CASE name WHEN '{name}' THEN label ELSE '' END"
+            for name in cut
+        ]
         connection.execute(
-            sql.SQL(statement_text),  # type: ignore[arg-type] # of this module's own words and the catalogue's
-            {"figures": list(figures), "names": list(figures.values())},
+            _ACTIVITY.format(columns=", ".join(cut), values=", ".join(values)),  # type: ignore[arg-type] # of own words
+            {
+                "figures": list(figures),
+                "names": [name for name, _ in figures.values()],
+                "conversed": [conversed for _, conversed in figures.values()],
+            },
         )
         connection.execute("VACUUM ANALYZE")
 
 
-def _figures() -> dict[str, str]:
-    """The figures of activity, each with the field by which it is told apart besides contact and origin; mostly none."""
-    fields = ActivityCell._fields
+def _figures() -> dict[str, tuple[str, bool]]:
+    """The figures of activity: one field that their cells have beside contact and origin, and whether they have those."""
     besides = {"tag", "classification", "step", "experience", "journey", "notification_channel", "variant"}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, bool]] = {}
     for metric in METRICS.values():
         for slice_ in metric.slices:
             if slice_.family is ActivityCell:
-                named = next((name for name in slice_.dimensions if name in besides and name in fields), "")
-                found[str(dict(slice_.where)["figure"])] = named
+                named = next((name for name in slice_.dimensions if name in besides), "")
+                found[str(dict(slice_.where)["figure"])] = (named, CHANNEL in slice_.dimensions)
     return found

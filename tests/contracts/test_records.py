@@ -22,7 +22,7 @@ from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.kernel.failures import FailedPreconditionError, InvalidArgumentError
-from services.reporting import follower
+from services.reporting import exporting, follower
 from services.reporting.domain import records
 from services.reporting.record_servicer import RecordServicer
 
@@ -249,3 +249,14 @@ async def test_a_file_left_before_its_end_leaves_the_pool_whole(engine, servicer
         assert [await anext(parts) for _ in range(2)]
         await parts.aclose()
     assert (await orders(servicer)).total_size == 3_000
+
+
+async def test_rows_are_read_some_at_a_time(engine, servicer, monkeypatch):
+    await tell(engine, *(order(str(n), "2026-11-05T10:00:00", n) for n in range(4_100)))
+    sizes = []
+    written = exporting.json_objects
+    monkeypatch.setattr(exporting, "json_objects", lambda kind, rows: sizes.append(len(rows)) or written(kind, rows))
+
+    told, lines = await file(servicer, "ndjson")
+    assert lines.count(b"\n") == told.records == sum(sizes) == 4_100
+    assert max(sizes) <= 2_000

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.message import Message
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import event_pb2, event_service_pb2, experiment_pb2, settings_pb2
 from touchstone.reporting.v1 import experiment_pb2 as reported
@@ -22,10 +22,15 @@ from services.kernel.failures import InvalidArgumentError, NotFoundError
 from services.kernel.identifiers import Identifier, Kind, identifier_key
 from services.reporting import follower
 from services.reporting.experiment_servicer import ExperimentServicer
+from services.reporting.experiments import asking
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 EUR = 1_000_000
 PARTITION = 5
+MOVE = text(
+    """INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (:partition, :log, 'l', :position)
+       ON CONFLICT (partition_id, log) DO UPDATE SET position = excluded.position"""
+)
 START = datetime(2026, 11, 1, tzinfo=UTC)
 NAMES = {"visitor": Kind.VISITOR, "email": Kind.EMAIL, "customer": Kind.CUSTOMER, "phone": Kind.PHONE}
 FIELDS = {
@@ -65,6 +70,7 @@ class Ingest:
             entries.append(Entry(self.position, event_pb2.LoggedEvent(tenant_id="acme", source="api", event=event)))
         async with self.engine.begin() as connection:
             await follower.apply_events(connection, PARTITION, entries)
+            await self._move(connection, "events")
 
     async def tell_orders(self, *orders: credit_pb2.OrderCredits) -> None:
         entries = []
@@ -73,6 +79,12 @@ class Ingest:
             entries.append(Entry(self.position, order))
         async with self.engine.begin() as connection:
             await follower.apply_credits(connection, PARTITION, entries)
+            await self._move(connection, "credits")
+
+    async def _move(self, connection: AsyncConnection, log: str) -> None:
+        """Moves the checkpoint, as the chassis does with each batch."""
+        bound = {"partition": PARTITION, "log": log, "position": self.position}
+        await connection.execute(MOVE, bound)
 
 
 @pytest.fixture
@@ -247,6 +259,37 @@ async def test_whatever_comes_first_the_report_is_the_same(servicer, ingest, see
     assert found.cuped_theta == 0.375
     told_before.add(found.SerializeToString(deterministic=True))
     assert len(told_before) == 1
+
+
+async def test_a_report_is_computed_anew_only_after_something_was_followed(servicer, ingest, monkeypatch):
+    await replace(servicer, experiment())
+    await ingest.tell(exposure("1", "plain", 1, visitor="v1"))
+    first = await report(servicer)
+
+    async def refuse(*asked: object) -> None:
+        raise AssertionError(asked)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asking, "report", refuse)
+        assert without_positions(await report(servicer)) == without_positions(first)
+        with pytest.raises(AssertionError):
+            await report(servicer, model="contact")
+        await ingest.tell_orders(order("o1", 10, 2, visitor="v1"))
+        with pytest.raises(AssertionError):
+            await report(servicer)
+    assert (await report(servicer)).variants[0].orders == 1
+
+
+async def test_only_people_first_exposed_in_the_period_count(servicer, ingest):
+    await replace(servicer, experiment())
+    # Half past midnight and half an hour before it, in Madrid.
+    await ingest.tell(exposure("1", "plain", 23.5, visitor="v1"), exposure("2", "plain", 22.5, visitor="v2"))
+    await ingest.tell(exposure("3", "plain", 50, visitor="v2"))
+    found = await report(servicer, start_date="2026-11-02", end_date="2026-11-03")
+    assert (found.people, found.metadata.start_date, found.metadata.end_date) == (1, "2026-11-02", "2026-11-03")
+    assert (await report(servicer)).people == 2
+    with pytest.raises(InvalidArgumentError, match="endDate"):
+        await report(servicer, start_date="2026-11-02")
 
 
 async def test_an_order_in_another_currency_counts_by_its_days_rate(servicer, ingest):

@@ -200,8 +200,12 @@ async def tell(engine: AsyncEngine, told: Sequence[Told], size: int = 4) -> None
                 await apply(connection, PARTITION, entries)
 
 
-async def report(servicer: ReportServicer, metrics: Sequence[str], **asked) -> pb.RunReportResponse:
+def acting() -> None:
     set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"reports:read"})))
+
+
+async def report(servicer: ReportServicer, metrics: Sequence[str], **asked) -> pb.RunReportResponse:
+    acting()
     period = {"start_date": "2026-11-01", "end_date": "2026-11-04"}
     return await servicer.RunReport(pb.RunReportRequest(metrics=metrics, **(period | asked)), None)
 
@@ -238,7 +242,7 @@ async def test_the_report_of_the_page_shows_them_all(engine, servicer):
     await tell(engine, [*EVENTS, *ORDERS])
     request = pb.GetReportRequest(report="overview", start_date="2026-11-01", end_date="2026-11-04")
 
-    set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"reports:read"})))
+    acting()
     answer = await servicer.GetReport(request, None)
 
     shown_ = plain(answer.totals.metrics)
@@ -362,3 +366,22 @@ async def test_an_edition_of_credits_has_visits_and_customers_of_its_own(engine,
     figures = ["purchasing_sessions", "recommendation_purchases", "recommendation_unique_customers"]
     assert plain((await report(servicer, figures)).totals.metrics) == dict(zip(figures, (2, 0, 0), strict=True))
     assert await differing(servicer) == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "UPDATE visit_cell SET placed = 2 WHERE session_id = 's1'",
+        "DELETE FROM member_cell WHERE member = 'ada'",
+        "UPDATE tally_cell SET amount = amount + 1 WHERE figure = 'purchasing_sessions' AND day = '2026-11-01'",
+        "UPDATE unique_cell SET people = 0 WHERE day = '2026-11-01'",
+    ],
+)
+async def test_what_was_changed_is_found(engine, servicer, changed):
+    await tell(engine, [*EVENTS, *ORDERS])
+    acting()
+    assert await differing(servicer) == 0
+    async with engine.begin() as connection:
+        await connection.execute(text(changed))
+
+    assert await differing(servicer) > 0

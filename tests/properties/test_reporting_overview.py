@@ -12,7 +12,9 @@ from touchstone.ingest.v1 import event_pb2
 
 from services.reporting.activities import Kind
 from services.reporting.domain import switches
-from services.reporting.domain.cells import MemberCell, UniqueCell
+from services.reporting.domain.cells import Cell, Measures, MemberCell, UniqueCell, VisitCell
+from services.reporting.domain.contributions import add
+from services.reporting.domain.fingerprints import fingerprint, together
 from services.reporting.domain.switches import Switch
 from services.reporting.domain.tenants import Tenant
 from services.reporting.domain.uniques import unique_cells
@@ -136,3 +138,25 @@ def test_a_unique_figure_counts_everybody_once_in_any_period(counted: set[tuple[
     assert read == len({member for member, day in counted if start <= day <= end})
     by_day = Counter(day for _, day in counted)
     assert {day: sum(people for cell, (people,) in cells.items() if cell.day == day) for day in by_day} == by_day
+
+
+visits = st.dictionaries(
+    st.builds(VisitCell, st.just("acme"), st.integers(0, 1), st.sampled_from("st")),
+    st.tuples(st.integers(-1, 2), st.integers(0, 1), st.integers(0, 1)),
+    max_size=4,
+)
+
+
+@given(parts=st.lists(visits, max_size=4), other=visits)
+def test_a_fingerprint_is_that_of_the_sums_and_of_nothing_else(
+    parts: list[dict[Cell, Measures]], other: dict[Cell, Measures]
+):
+    sums: dict[Cell, Measures] = {}
+    for part in parts:
+        add(sums, part)
+
+    assert together(*map(fingerprint, parts)) == fingerprint(sums)
+    present = {cell: measures for cell, measures in sums.items() if any(measures)}
+    assert (fingerprint(other) == fingerprint(sums)) == (
+        {cell: measures for cell, measures in other.items() if any(measures)} == present
+    )

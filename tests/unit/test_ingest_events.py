@@ -100,6 +100,7 @@ def test_an_entry_reads_as_a_logged_event() -> None:
             "INVALID_FIELD: settings: is appended by the installation only",
         ),
         (event(interaction=None, models={}), "INVALID_FIELD: models: is appended by the installation only"),
+        (event(interaction=None, experiments={}), "INVALID_FIELD: experiments: is appended by the installation only"),
         (order(orderId=""), "INVALID_FIELD: order.orderId: is required"),
         (order(currencyCode=""), "INVALID_FIELD: order.currencyCode: is not an ISO 4217 code in upper case"),
         (order(currencyCode="eur"), "INVALID_FIELD: order.currencyCode: is not an ISO 4217 code in upper case"),

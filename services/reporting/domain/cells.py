@@ -1,7 +1,7 @@
 """Rollup cells: the families of sums that figures are read from, and what each is keyed by.
 
-A key's fields and a family's measures are columns of the same names. Each family is one table. Keys of
-two families differ in length, or in what kind of value stands somewhere, so that they can stand in one mapping. Each edition of a
+A key's fields and a family's measures are columns of the same names. Each family is one table. Keys of two families
+differ in length, or in what kind of value stands somewhere, so that they can stand in one mapping. Each edition of a
 tenant's credits has cells of its own.
 """
 
@@ -257,3 +257,6 @@ MEASURES: dict[type[Cell], tuple[str, ...]] = {
     UniqueCell: ("people",),
 }
 """The names of each family's measures; every family is here."""
+
+UNREAD: frozenset[type[Cell]] = frozenset({VisitCell, MemberCell})
+"""Families that no figure is read from, but others are counted from: they may have as many cells as there are orders."""

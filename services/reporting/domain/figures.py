@@ -70,9 +70,8 @@ def value(metric: Metric, sums: Mapping[str, int | None]) -> int | float | None:
     return _rounded(left * formula.scale, right)
 
 
-def change(metric: Metric, sums: Mapping[str, int | None], before: Mapping[str, int | None]) -> float | None:
-    """By which part of what it was before the figure has grown; None where there is nothing to compare with."""
-    now, then = value(metric, sums), value(metric, before)
+def change(now: float | None, then: float | None) -> float | None:
+    """By which part of what it was before a figure has grown; None where there is nothing to compare with."""
     return None if now is None or not then else (now - then) / abs(then)
 
 

@@ -11,7 +11,7 @@ from services.reporting.domain.experiments.results import Comparison, SampleRati
 from services.reporting.domain.experiments.statistics import ALPHA, Interval, Sequential
 from services.reporting.domain.figures import AsOf
 from services.reporting.domain.tenants import Tenant
-from services.reporting.experiments.asking import Report
+from services.reporting.experiments.asking import Asked, Report
 from services.reporting.experiments.reading import SECOND
 
 _OWN_SOURCE = "touchstone"
@@ -40,7 +40,7 @@ def assignment(experiment: Experiment, visitor_id: str, now: int) -> pb.Assignme
     )
 
 
-def report_message(report: Report, tenant: Tenant, model: str, as_of: AsOf) -> pb.ExperimentReport:
+def report_message(report: Report, tenant: Tenant, asked: Asked, as_of: AsOf) -> pb.ExperimentReport:
     """An experiment's report."""
     counted, found = report.counted, report.results
     people = sum(sums.people for sums in counted.variants.values())
@@ -63,8 +63,11 @@ def report_message(report: Report, tenant: Tenant, model: str, as_of: AsOf) -> p
     )
     message.metadata.time_zone = tenant.time_zone
     message.metadata.currency_code = tenant.currency_code
-    message.metadata.model = model
-    message.metadata.model_version = tenant.model_version(model)
+    message.metadata.model = asked.model
+    message.metadata.model_version = tenant.model_version(asked.model)
+    if asked.period:
+        message.metadata.start_date = asked.period.start.isoformat()
+        message.metadata.end_date = asked.period.end.isoformat()
     message.metadata.unconverted.extend(message.unconverted)
     told = message.metadata.as_of
     told.partition, told.event_position, told.credit_position = (

@@ -1,15 +1,18 @@
 """Cells that others are counted from: what visits have to do with orders, and the days of members."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from datetime import date
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import numbers, texts
-from services.reporting.domain.cells import Measures, MemberCell, VisitCell
+from services.reporting.domain.cells import Cell, Measures, MemberCell, VisitCell
 
 Member = tuple[str, int, str, str]
 """The tenant, the edition, the figure, and who it is."""
+
+_CHUNK = 1_000
 
 # Each is looked up by its key: a join might be planned while the table is empty, and kept.
 _READ_VISITS = text(
@@ -55,6 +58,19 @@ _READ_MEMBERS = text(
 )
 
 
+_READ_VISITS_AFTER = text(
+    """SELECT tenant_id, edition, session_id, placed, personalized, recommended FROM visit_cell
+       WHERE tenant_id = :tenant_id AND edition = :edition AND session_id > :session_id
+       ORDER BY session_id LIMIT :count"""
+)
+
+_READ_MEMBERS_AFTER = text(
+    """SELECT tenant_id, edition, figure, member, day, times FROM member_cell
+       WHERE tenant_id = :tenant_id AND edition = :edition AND (figure, member, day) > (:figure, :member, :day)
+       ORDER BY figure, member, day LIMIT :count"""
+)
+
+
 async def read_visits(connection: AsyncConnection, visits: Collection[VisitCell]) -> dict[VisitCell, Measures]:
     """Those of the cells that there are."""
     ordered = sorted(visits)
@@ -86,3 +102,34 @@ async def read_members(connection: AsyncConnection, members: Collection[Member])
     }
     rows = await connection.execute(_READ_MEMBERS, parameters)
     return {MemberCell(*row[:5]): row[5] for row in rows}
+
+
+async def read_all_visits(
+    connection: AsyncConnection, tenant_id: str, edition: int
+) -> AsyncIterator[dict[Cell, Measures]]:
+    """The cells of a tenant's visits in an edition, in chunks."""
+    session_id = ""
+    while True:
+        bound = {"tenant_id": tenant_id, "edition": edition, "session_id": session_id, "count": _CHUNK}
+        rows = (await connection.execute(_READ_VISITS_AFTER, bound)).all()
+        yield {VisitCell(*row[:3]): tuple(row[3:]) for row in rows}
+        if len(rows) < _CHUNK:
+            return
+        session_id = rows[-1].session_id
+
+
+async def read_all_members(
+    connection: AsyncConnection, tenant_id: str, edition: int
+) -> AsyncIterator[dict[Cell, Measures]]:
+    """The cells of a tenant's members in an edition, in chunks; all days of one member are in one chunk."""
+    last, cells = MemberCell(tenant_id, edition, "", "", date.min), dict[Cell, Measures]()
+    while True:
+        rows = (await connection.execute(_READ_MEMBERS_AFTER, {**last._asdict(), "count": _CHUNK})).all()
+        cells |= {MemberCell(*row[:5]): (row[5],) for row in rows}
+        if len(rows) < _CHUNK:
+            yield cells
+            return
+        last = MemberCell(*rows[-1][:5])
+        begun = {cell: times for cell, times in cells.items() if cell[:4] == last[:4]}
+        yield {cell: times for cell, times in cells.items() if cell not in begun}
+        cells = begun

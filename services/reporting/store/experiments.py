@@ -50,6 +50,8 @@ _EVERY = text(
 
 _TOLD = text("SELECT EXISTS (SELECT FROM experiment_set WHERE tenant_id = :tenant_id AND event_id = :event_id)")
 
+_PARKED = text("SELECT count(*) FROM parked_entry WHERE partition_id = :partition")
+
 _ADD_KEYS = text(
     """INSERT INTO order_identifier (tenant_id, identifier_key, source, order_id)
        SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:keys AS bigint[]), CAST(:sources AS text[]),
@@ -102,6 +104,11 @@ async def read_every(connection: AsyncConnection, tenant_id: str) -> list[SetRow
 async def is_told(connection: AsyncConnection, tenant_id: str, event_id: str) -> bool:
     """True when the set that an event tells is kept."""
     return bool((await connection.execute(_TOLD, {"tenant_id": tenant_id, "event_id": event_id})).scalar_one())
+
+
+async def count_parked(connection: AsyncConnection, partition: int) -> int:
+    """Entries of a partition's logs that are parked: one that is replayed changes figures, and no position."""
+    return int((await connection.execute(_PARKED, {"partition": partition})).scalar_one())
 
 
 async def add_order_keys(connection: AsyncConnection, keys: Collection[OrderKey]) -> None:

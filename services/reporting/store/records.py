@@ -41,6 +41,10 @@ _SOURCES: Final = {
 }
 """Where records come from, by kind. `when` and `behind` are conditions on the facts themselves, which an index answers."""
 
+# All orders of a period are counted from an index alone.
+_COUNT_ORDERS: Final = """SELECT count(*) FROM order_fact
+                          WHERE tenant_id = :tenant_id AND edition = :edition AND ({when}) AND {behind}"""
+
 _LISTS: Final = {"channels": "string_to_array(channels, ',') && CAST(:channels AS text[])"}
 """Columns that hold several values."""
 
@@ -84,10 +88,14 @@ class Reading:
         source = _SOURCES[self._kind.name].format(when=when, behind=behind)
         self._from = f"({source}) AS record WHERE {' AND '.join(conditions) or 'true'}"
         self._order = f"ORDER BY {', '.join(self._kind.keys)}"
+        if self._kind is ORDERS and not asked.filters:
+            self._count = _COUNT_ORDERS.format(when=when, behind=behind)
+        else:
+            self._count = f"SELECT count(*) FROM {self._from}"
 
     async def count(self, connection: AsyncConnection) -> int:
         """How many there are."""
-        return int((await connection.execute(text(f"SELECT count(*) FROM {self._from}"), self._bound)).scalar_one())
+        return int((await connection.execute(text(self._count), self._bound)).scalar_one())
 
     async def page(self, connection: AsyncConnection, size: int) -> list[tuple[Any, ...]]:
         """The first ones, in the columns of their kind."""
@@ -97,10 +105,10 @@ class Reading:
 
     async def rows(self, connection: AsyncConnection) -> AsyncGenerator[Sequence[Any], None]:
         """All of them, some thousands at a time, in the columns of their kind."""
-        statement = text(f"{self._select()} {self._order}").execution_options(yield_per=_ROWS_AT_ONCE)
-        result = await connection.stream(statement, self._bound)
+        statement = text(f"{self._select()} {self._order}")
+        result = await connection.stream(statement, self._bound, execution_options={"yield_per": _ROWS_AT_ONCE})
         try:
-            async for part in result.partitions():
+            async for part in result.partitions(_ROWS_AT_ONCE):
                 yield part
         finally:
             await result.close()

@@ -1,6 +1,6 @@
 """Reports, summed from the rollups: one statement for a page of rows, one for the totals."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -37,16 +37,17 @@ async def read_rows(
     shape = _shape(plan, scope, plan.dimensions)
     parameters = _parameters(plan, scope)
     found = await connection.execute(page(shape), {**parameters, "offset": offset, "limit": limit})
-    rows = [(_row(plan, plan.dimensions, row), row["total_size"]) for row in found.mappings()]
+    rows = found.all()
     # Behind the last row there is none that could tell: there may be fewer than when the token was written.
-    total_size = rows[0][1] if rows else (await connection.execute(count(shape), parameters)).scalar_one()
-    return [row for row, _ in rows], total_size
+    total_size = rows[0][-1] if rows else (await connection.execute(count(shape), parameters)).scalar_one()
+    names = tuple(plan.sums)
+    return [_row(plan, names, plan.dimensions, row) for row in rows], total_size
 
 
 async def read_totals(connection: AsyncConnection, plan: Plan, scope: Scope) -> Row:
     """The sums over all of a report's rows in one currency: `scope` names it."""
     rows = await connection.execute(totals(_shape(plan, scope, ())), _parameters(plan, scope))
-    return _row(plan, (), rows.mappings().one())
+    return _row(plan, tuple(plan.sums), (), rows.one())
 
 
 def _shape(plan: Plan, scope: Scope, dimensions: tuple[str, ...]) -> Shape:
@@ -83,11 +84,17 @@ def _bound(dimension: str, value: str) -> date | str:
     return bucket_start(dimension, value) if dimension in TIMES else value
 
 
-def _row(plan: Plan, dimensions: tuple[str, ...], columns: Mapping[Any, Any]) -> Row:
+def _row(plan: Plan, names: tuple[str, ...], dimensions: tuple[str, ...], columns: Sequence[Any]) -> Row:
+    """A row of a statement: the dimensions, then each sum, with that of the compared period beside it where there is one."""
+    periods = 2 if plan.compared else 1
+    told = [_whole(sum_) for sum_ in columns[len(dimensions) : len(dimensions) + periods * len(names)]]
     return Row(
-        dimensions=tuple(bucket_name(name, columns[name]) if name in TIMES else columns[name] for name in dimensions),
-        sums={name: _whole(columns[f"now_{name}"]) for name in plan.sums},
-        compared={name: _whole(columns[f"then_{name}"]) for name in plan.sums} if plan.compared else None,
+        dimensions=tuple(
+            bucket_name(name, value) if name in TIMES else value
+            for name, value in zip(dimensions, columns, strict=False)
+        ),
+        sums=dict(zip(names, told[::periods], strict=True)),
+        compared=dict(zip(names, told[1::2], strict=True)) if plan.compared else None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.domain.cells import MEASURES, ORDER_FAMILIES, ActivityCell, Cell, Measures
+from services.reporting.domain.cells import MEASURES, ORDER_FAMILIES, UNREAD, ActivityCell, Cell, Measures
 from services.reporting.store.arrays import array_literal, array_type
 from services.reporting.store.tables import CELLS
 
@@ -85,8 +85,10 @@ async def clear_before(connection: AsyncConnection, tenant_id: str, edition: int
 
 
 async def read(connection: AsyncConnection, tenant_id: str, edition: int) -> AsyncIterator[tuple[Cell, Measures]]:
-    """Every cell of a tenant in an edition that is not all zero."""
+    """Every cell of a tenant in an edition that is not all zero, of the families that figures are read from."""
     for family, table in CELLS.items():
+        if family in UNREAD:
+            continue
         mine = table.c.tenant_id == tenant_id
         if family is not ActivityCell:
             mine &= table.c.edition == edition

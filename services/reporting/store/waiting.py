@@ -45,6 +45,8 @@ _NEXT = text(
        FROM rate_waiting WHERE partition_id = :partition ORDER BY tenant_id, currency_code LIMIT 1"""
 )
 
+_IS_WAITING = text("SELECT EXISTS (SELECT FROM rate_waiting WHERE tenant_id = :tenant_id)")
+
 _ADVANCE = text(
     """UPDATE rate_waiting SET seconds = :seconds, book = :book, source = :source, order_id = :order_id
        WHERE tenant_id = :tenant_id AND currency_code = :currency_code"""
@@ -75,6 +77,11 @@ async def add(connection: AsyncConnection, partition: int, waiting: Sequence[Wai
 async def partitions(connection: AsyncConnection) -> Collection[int]:
     """The partitions in which something waits."""
     return [int(row.partition_id) for row in await connection.execute(_PARTITIONS)]
+
+
+async def is_waiting(connection: AsyncConnection, tenant_id: str) -> bool:
+    """True while some of a tenant's orders wait."""
+    return bool((await connection.execute(_IS_WAITING, {"tenant_id": tenant_id})).scalar_one())
 
 
 async def next_of(connection: AsyncConnection, partition: int) -> Waiting | None:
