@@ -169,6 +169,14 @@ COUNTED = overview.FIGURES | {
     "unattributed_revenue": 600,
     "excluded_orders": 1,
     "excluded_amount": 100,
+    "personalized_sessions_with_goal": 2,
+    "personalized_sessions_with_order": 1,
+    "purchasing_sessions": 4,
+    "purchasing_sessions_with_recommendation": 2,
+    "recommendation_sessions_with_purchase": 1,
+    "recommendation_sessions_with_view": 1,
+    "seconds_before_purchase": 3 * 1800,
+    "timed_purchases": 3,
 }
 
 
