@@ -221,5 +221,7 @@ async def test_a_wrong_question_is_told_what_would_be_right(servicer, name, aske
 
 
 async def test_a_report_that_is_not_there_is_told_which_are(servicer):
-    with pytest.raises(NotFoundError, match="there are: sales, revenue-impact, roi, products, bots, bot-flow, overview"):
+    with pytest.raises(
+        NotFoundError, match="there are: sales, revenue-impact, roi, products, bots, bot-flow, overview"
+    ):
         await ask(servicer, "profits")
