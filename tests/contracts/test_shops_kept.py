@@ -20,8 +20,8 @@ from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.identity import follower as identity
 from services.reporting import follower as reporting
-from services.reporting.domain.cells import Cell, Measures
-from services.reporting.store import rollups, tenants
+from services.reporting.domain.cells import Cell, Measures, UniqueCell
+from services.reporting.store import derived, rollups, tenants
 from tests.attribution.keeping import Keeper
 from tests.attribution.shops import Events, shops
 from tests.attribution.whole import ZONE, whole
@@ -57,11 +57,15 @@ class System(NamedTuple):
             await reporting.apply_events(connection, 0, [Entry(next(_positions), event)])
 
     async def cells(self, tenant_id: str) -> dict[Cell, Measures]:
-        """The rollups of the edition in force, as if it were the first."""
+        """The rollups of the edition in force, as if it were the first; what is only counted from them is left out."""
         async with self.reporting.connect() as connection:
-            in_force = (await tenants.read(connection, {tenant_id}))[tenant_id].edition
-            read = rollups.read(connection, tenant_id, in_force)
-            return {cell._replace(edition=0): sums async for cell, sums in read}
+            book = (await tenants.read(connection, {tenant_id}))[tenant_id].book
+            cells = {cell: sums async for cell, sums in rollups.read(connection, tenant_id, book)}
+            async for visits in derived.read_all_visits(connection, tenant_id, book):
+                cells |= visits
+            async for members in derived.read_all_members(connection, tenant_id, book):
+                cells |= members
+            return {cell._replace(edition=0): sums for cell, sums in cells.items() if not isinstance(cell, UniqueCell)}
 
 
 @pytest.fixture(scope="module")

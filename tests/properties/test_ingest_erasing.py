@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from touchstone.ingest.v1 import event_pb2
 
@@ -45,6 +45,10 @@ NEVER_PERSONAL = {
     "Money": {"currency_code"},
     "Identifiers": {"phone_country"},
     "Model": {"name", "credited_actions", "display_name"},
+    "Experiment": {"id", "display_name", "salt", "control"},
+    "Arm": {"variant"},
+    "ExchangeRates": {"date", "base_currency_code"},
+    "ExchangeRate": {"date", "currency_code", "rate", "base_currency_code"},
     "TouchFilter": {"touchpoints", "bot_names", "agent_ids", "campaigns", "experience_ids"},
 }
 
@@ -143,6 +147,8 @@ def without_strings(told: Message) -> Message:
 
 
 @given(EVENTS)
+@example(fields={"conversation": {"conversation_id": "conv/9000-17", "campaign": "0034600000000 0034600000000"}})
+@example(fields={"conversation": {"conversation_id": "conv/9000-17", "campaign": "0012345678 0034600000000"}})
 @settings(max_examples=150)
 def test_nothing_of_hers_is_left_and_nothing_else_has_changed(fields: dict[str, Any]) -> None:
     before = entry(fields)

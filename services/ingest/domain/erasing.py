@@ -121,11 +121,13 @@ class Erasing:
             return swapped if swapped != match[0] else match[0].removesuffix(bare) + swap(bare, Kind.EMAIL)
 
         def swap_phone(match: re.Match[str]) -> str:
-            # What stands behind the number may look like a part of it.
+            # What stands behind the number may look like a part of it, and be another one.
             written = match[0]
             while written and (swapped := swap(written, Kind.PHONE)) == written:
                 written = written.rpartition(" ")[0]
-            return swapped + match[0][len(written) :] if written else match[0]
+            if not written:
+                swapped = written = "".join(match[0].partition(" ")[:2])
+            return swapped + _PHONE.sub(swap_phone, match[0][len(written) :])
 
         if "@" in text:
             text = swap(text, Kind.EMAIL)
