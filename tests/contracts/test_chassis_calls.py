@@ -214,7 +214,8 @@ async def test_a_call_has_a_deadline_when_it_names_none(ends):
     call = ends.stub("mesh").HashAddresses(ADDRESSES)
     await asyncio.wait_for(ends.servicer.called.wait(), 5)
     [left] = ends.servicer.seen
-    assert channels.DEFAULT_DEADLINE - 2 < left <= channels.DEFAULT_DEADLINE
+    # gRPC tells the time that is left in few digits, and rounds it up.
+    assert channels.DEFAULT_DEADLINE - 2 < left <= channels.DEFAULT_DEADLINE * 1.02
     call.cancel()
 
 
