@@ -43,7 +43,7 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
         self._serving = serving
         self._events = events
 
-    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         """A page of the tenant's models; a page's token is the name that it ends with."""
         tenant = tenant_id()
         async with at_one_moment(self._serving()) as connection:
@@ -58,10 +58,10 @@ class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
             recomputation=None if done is None else pb.Recomputation(done=min(done, total), total=total),
         )
 
-    async def ReplaceModels(  # noqa: N802 - gRPC's name
+    async def ReplaceModels(
         self,
         request: pb.ReplaceModelsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ReplaceModelsResponse:
         """Appends the set to the event log; answers it once this service has followed it and given it its versions."""
         tenant = tenant_id()

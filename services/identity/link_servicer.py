@@ -55,7 +55,7 @@ class LinkServicer(link_service_pb2_grpc.LinkServiceServicer):
         self._tenants = tenants
         self._public_url = public_url
 
-    async def CreateLink(self, request: pb.CreateLinkRequest, context: Context) -> pb.CreateLinkResponse:  # noqa: N802 - gRPC's name
+    async def CreateLink(self, request: pb.CreateLinkRequest, context: Context) -> pb.CreateLinkResponse:
         """Makes a link; answers once this service leads people by it."""
         tenant = tenant_id()
         rules.check_conversation(request.conversation_id)
@@ -72,7 +72,7 @@ class LinkServicer(link_service_pb2_grpc.LinkServiceServicer):
         await self._followed(tenant, name)
         return wire.created_link(link, address)
 
-    async def ResolveLink(self, request: pb.ResolveLinkRequest, context: Context) -> pb.ResolveLinkResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def ResolveLink(self, request: pb.ResolveLinkRequest, context: Context) -> pb.ResolveLinkResponse:
         """Where a link leads, also one that has expired. One whose host the tenant has taken back leads nowhere."""
         async with self._serving().connect() as connection:
             found = await links.find(connection, request.link_id)

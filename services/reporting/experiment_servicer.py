@@ -45,10 +45,10 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
         self._events = events
         self._reports = asking.Remembered()
 
-    async def ListExperiments(  # noqa: N802 - gRPC's name
+    async def ListExperiments(
         self,
         request: pb.ListExperimentsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ListExperimentsResponse:
         """A page of the tenant's experiments."""
         tenant_id = callers.tenant_id()
@@ -63,10 +63,10 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
             next_page_token=write_token(end, listed_by) if end < len(told) else "",
         )
 
-    async def ReplaceExperiments(  # noqa: N802 - gRPC's name
+    async def ReplaceExperiments(
         self,
         request: pb.ReplaceExperimentsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ReplaceExperimentsResponse:
         """Appends the set to the event log, and answers once this service has followed it."""
         tenant_id, told = callers.tenant_id(), checked_set(request.experiments)
@@ -92,10 +92,10 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
                 raise TooLateError("EXPERIMENTS_NOT_READY", message)
             await asyncio.sleep(next(looks, _LOOKS[-1]))
 
-    async def GetAssignment(  # noqa: N802 - gRPC's name
+    async def GetAssignment(
         self,
         request: pb.GetAssignmentRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.GetAssignmentResponse:
         """A visitor's variant."""
         if not 0 < len(request.visitor_id) <= LONGEST_VALUE:
@@ -108,10 +108,10 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
         experiment = known[request.experiment_id]
         return pb.GetAssignmentResponse(assignment=writing.assignment(experiment, request.visitor_id, time.time_ns()))
 
-    async def GetExperimentReport(  # noqa: N802 - gRPC's name
+    async def GetExperimentReport(
         self,
         request: pb.GetExperimentReportRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.GetExperimentReportResponse:
         """What an experiment came to."""
         if not request.experiment_id:

@@ -32,10 +32,10 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
     def __init__(self, engine_of: Callable[[], AsyncEngine]) -> None:
         self._engine_of = engine_of
 
-    async def ListLedgerEntries(  # noqa: N802 - gRPC's name
+    async def ListLedgerEntries(
         self,
         request: pb.ListLedgerEntriesRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ListLedgerEntriesResponse:
         """A page of changes, by the time of their causes."""
         tenant_id, model = callers.tenant_id(), request.model or DEFAULT_MODEL

@@ -45,10 +45,10 @@ class LiveServicer(pb_grpc.LiveServiceServicer):
         self._live = live
         self._clock = clock
 
-    async def WatchFigures(  # noqa: N802 - gRPC's name
+    async def WatchFigures(
         self,
         request: pb.WatchFiguresRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> AsyncIterator[pb.WatchFiguresResponse]:
         """All the figures, and then those after every change."""
         tenant_id, after = callers.tenant_id(), request.after

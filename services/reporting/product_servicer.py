@@ -29,10 +29,10 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
     def __init__(self, engine_of: Callable[[], AsyncEngine]) -> None:
         self._engine_of = engine_of
 
-    async def ListPopularProducts(  # noqa: N802 - gRPC's name
+    async def ListPopularProducts(
         self,
         request: pb.ListPopularProductsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ListPopularProductsResponse:
         """A page of products, the most sold first."""
         tenant_id, (by, days) = callers.tenant_id(), read_ranked_by(request.by, request.days)
@@ -54,10 +54,10 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
             total_size=page.total_size,
         )
 
-    async def GetSocialProof(  # noqa: N802 - gRPC's name
+    async def GetSocialProof(
         self,
         request: pb.GetSocialProofRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.GetSocialProofResponse:
         """What can be said of a product."""
         async with answers.moment(self._engine_of()) as connection:

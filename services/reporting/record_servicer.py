@@ -30,36 +30,36 @@ class RecordServicer(pb_grpc.RecordServiceServicer):
         self._engine_of = engine_of
         self._exporter = exporting.Exporter()
 
-    async def ListOrderRecords(  # noqa: N802 - gRPC's name
+    async def ListOrderRecords(
         self,
         request: pb.ListOrderRecordsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ListOrderRecordsResponse:
         """A page of orders."""
         return await self._listed(ORDERS, request, pb.ListOrderRecordsResponse)
 
-    async def ListCreditRecords(  # noqa: N802 - gRPC's name
+    async def ListCreditRecords(
         self,
         request: pb.ListCreditRecordsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ListCreditRecordsResponse:
         """A page of credits."""
         return await self._listed(CREDITS, request, pb.ListCreditRecordsResponse)
 
-    async def ExportOrderRecords(  # noqa: N802 - gRPC's name
+    async def ExportOrderRecords(
         self,
         request: pb.ExportOrderRecordsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> File:
         """A file of orders."""
         async with aclosing(self._exported(ORDERS, request)) as parts:
             async for part in parts:
                 yield part
 
-    async def ExportCreditRecords(  # noqa: N802 - gRPC's name
+    async def ExportCreditRecords(
         self,
         request: pb.ExportCreditRecordsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> File:
         """A file of credits."""
         async with aclosing(self._exported(CREDITS, request)) as parts:

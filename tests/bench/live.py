@@ -3,19 +3,25 @@
 import http.client
 import json
 import time
-from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
 from tests.bench.figures import Figure
 from tests.bench.orders import period
-from tests.bench.pipeline import DRAIN_SECONDS, Look, open_shop, pace, quantile, warm_up
+from tests.bench.pipeline import (
+    DRAIN_SECONDS,
+    SINGLE_RATE,
+    SINGLE_SECONDS,
+    Look,
+    open_shop,
+    pace,
+    spans_figure,
+    warm_up,
+)
 from tests.mesh.running import RunningSystem
 from tests.mesh.shop import Shop
 
-RATE = 100
-SECONDS = 30
 P99_MS = 1_000.0
 
 
@@ -74,26 +80,6 @@ def live_p99(running: RunningSystem) -> Figure:
     shop = open_shop(running)
     listener = Listener(running, shop)
     with listener.listening():
-        sent = pace(running, shop, RATE, SECONDS)
+        sent = pace(running, shop, SINGLE_RATE, SINGLE_SECONDS)
         listener.wait_for(len(sent.accepted))
-    counts = [look.orders for look in listener.looks]
-    spans = [
-        listener.looks[bisect_left(counts, number)].at - due
-        for number, due in enumerate(sent.due[: len(sent.accepted)], start=1)
-    ]
-    p99 = quantile(spans, 0.99) * 1000
-    run = {
-        "p50 ms": quantile(spans, 0.5) * 1000,
-        "p99 ms": p99,
-        "most ms": max(spans) * 1000,
-        "orders": len(spans),
-        "refused": sent.refused,
-        "events a second": len(counts) / SECONDS,
-    }
-    return Figure(
-        value=p99,
-        unit="ms",
-        target=f"under {P99_MS:.0f} ms at {RATE}/s",
-        met=p99 < P99_MS and not sent.refused,
-        runs=[run],
-    )
+    return spans_figure(sent, listener.looks, P99_MS, {"events a second": len(listener.looks) / SINGLE_SECONDS})

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import NamedTuple
@@ -150,10 +150,14 @@ def webhook_to_figure_p99(running: RunningSystem) -> Figure:
     with watcher.watching(SINGLE_LOOK_SECONDS):
         sent = pace(running, shop, SINGLE_RATE, SINGLE_SECONDS)
     watcher.wait_for(len(sent.accepted), SINGLE_LOOK_SECONDS)
-    counts = [look.orders for look in watcher.looks]
+    return spans_figure(sent, watcher.looks, SINGLE_P99_MS, {"looks a second": len(watcher.looks) / SINGLE_SECONDS})
+
+
+def spans_figure(sent: Sent, looks: Sequence[Look], wanted_p99_ms: float, details: Mapping[str, float]) -> Figure:
+    """How long it took from the moment when each order should be sent to the first look that counts it."""
+    counts = [look.orders for look in looks]
     spans = [
-        watcher.looks[bisect_left(counts, number)].at - due
-        for number, due in enumerate(sent.due[: len(sent.accepted)], start=1)
+        looks[bisect_left(counts, number)].at - due for number, due in enumerate(sent.due[: len(sent.accepted)], 1)
     ]
     p99 = quantile(spans, 0.99) * 1000
     run = {
@@ -162,13 +166,13 @@ def webhook_to_figure_p99(running: RunningSystem) -> Figure:
         "most ms": max(spans) * 1000,
         "orders": len(spans),
         "refused": sent.refused,
-        "looks a second": len(counts) / SINGLE_SECONDS,
+        **details,
     }
     return Figure(
         value=p99,
         unit="ms",
-        target=f"under {SINGLE_P99_MS:.0f} ms at {SINGLE_RATE}/s",
-        met=p99 < SINGLE_P99_MS and not sent.refused,
+        target=f"under {wanted_p99_ms:.0f} ms at {SINGLE_RATE}/s",
+        met=p99 < wanted_p99_ms and not sent.refused,
         runs=[run],
     )
 

@@ -43,10 +43,10 @@ class EventServicer(pb_grpc.EventServiceServicer):
         self._directory = directory
         self._record = record
 
-    async def AppendEvents(  # noqa: N802 - gRPC's name
+    async def AppendEvents(
         self,
         request: pb.AppendEventsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.AppendEventsResponse:
         """Appends the tenant's own events; each is taken or refused by itself."""
         if len(request.events) > _MOST_EVENTS:
@@ -69,10 +69,10 @@ class EventServicer(pb_grpc.EventServiceServicer):
             ]
         )
 
-    async def AppendDeliveries(  # noqa: N802 - gRPC's name
+    async def AppendDeliveries(
         self,
         request: pb.AppendDeliveriesRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.AppendDeliveriesResponse:
         """Appends what verified deliveries brought, and parks what can't be used."""
         named = {
@@ -90,10 +90,10 @@ class EventServicer(pb_grpc.EventServiceServicer):
         of_partitions = {batch.partition: of_batch for batch, of_batch in zip(batches, statuses, strict=True)}
         return deliveries.response(of_partitions)
 
-    async def HashAddresses(  # noqa: N802 - gRPC's name
+    async def HashAddresses(
         self,
         request: pb.HashAddressesRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.HashAddressesResponse:
         """Hashes addresses as they would stand in the log."""
         tenant = await self._tenant(request.tenant_id)

@@ -34,10 +34,10 @@ class ExchangeRateServicer(pb_grpc.ExchangeRateServiceServicer):
         self._event_log = event_log
         self._directory = directory
 
-    async def ListExchangeRates(  # noqa: N802 - gRPC's name
+    async def ListExchangeRates(
         self,
         request: pb.ListExchangeRatesRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ListExchangeRatesResponse:
         """A page of the tenant's rates."""
         size = page_size(request.page_size)
@@ -58,10 +58,10 @@ class ExchangeRateServicer(pb_grpc.ExchangeRateServiceServicer):
             exchange_rates=map(wire.rate_message, page), next_page_token=page_token(end.key) if end else ""
         )
 
-    async def ImportExchangeRates(  # noqa: N802 - gRPC's name
+    async def ImportExchangeRates(
         self,
         request: pb.ImportExchangeRatesRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ImportExchangeRatesResponse:
         """Stores rates, and appends what is new of them in the same transaction."""
         tenant_id = callers.tenant_id()

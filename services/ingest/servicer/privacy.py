@@ -43,7 +43,7 @@ class PrivacyServicer(pb_grpc.PrivacyServiceServicer):
         self._people = people
         self._asked = asked
 
-    async def ErasePerson(self, request: pb.ErasePersonRequest, context: Context) -> pb.ErasePersonResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def ErasePerson(self, request: pb.ErasePersonRequest, context: Context) -> pb.ErasePersonResponse:
         """Records that somebody is to be erased; all that was accepted until now is reached."""
         tenant = await self._tenant()
         demand = erasure_of(request, tenant, datetime.now(UTC))
@@ -51,10 +51,10 @@ class PrivacyServicer(pb_grpc.PrivacyServiceServicer):
         self._asked()
         return pb.ErasePersonResponse(privacy_request=request_message(await self._find(request_id)))
 
-    async def ListPrivacyRequests(  # noqa: N802 - gRPC's name
+    async def ListPrivacyRequests(
         self,
         request: pb.ListPrivacyRequestsRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ListPrivacyRequestsResponse:
         """A page of the tenant's requests, newest first."""
         size = page_size(request.page_size)
@@ -66,18 +66,18 @@ class PrivacyServicer(pb_grpc.PrivacyServiceServicer):
             privacy_requests=map(request_message, page), next_page_token=last.request_id if last else ""
         )
 
-    async def GetPrivacyRequest(  # noqa: N802 - gRPC's name
+    async def GetPrivacyRequest(
         self,
         request: pb.GetPrivacyRequestRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.GetPrivacyRequestResponse:
         """One request of the tenant."""
         return pb.GetPrivacyRequestResponse(privacy_request=request_message(await self._find(request.request_id)))
 
-    async def ExportPersonalData(  # noqa: N802 - gRPC's name
+    async def ExportPersonalData(
         self,
         request: pb.ExportPersonalDataRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> AsyncIterator[pb.ExportPersonalDataResponse]:
         """Streams what is held of the person of an open request; one for access is then done."""
         tenant = await self._tenant()

@@ -32,7 +32,7 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
         self._vault = vault
         self._directory = directory
 
-    async def CreateSource(self, request: pb.CreateSourceRequest, context: Context) -> pb.CreateSourceResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def CreateSource(self, request: pb.CreateSourceRequest, context: Context) -> pb.CreateSourceResponse:
         """Creates a source, or adds a secret to it."""
         tenant_id, now = callers.tenant_id(), datetime.now(UTC)
         terms = check_terms(
@@ -51,7 +51,7 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
         source, _ = await self._find(tenant_id, terms.source)
         return pb.CreateSourceResponse(source=source_message(source))
 
-    async def ListSources(self, request: pb.ListSourcesRequest, context: Context) -> pb.ListSourcesResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def ListSources(self, request: pb.ListSourcesRequest, context: Context) -> pb.ListSourcesResponse:
         """A page of the tenant's sources by name, with their health."""
         size = page_size(request.page_size)
         found = await source_store.list_sources(
@@ -66,15 +66,15 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
             sources=map(source_message, page), next_page_token=last.terms.source if last else ""
         )
 
-    async def ResolveSource(self, request: pb.ResolveSourceRequest, context: Context) -> pb.ResolveSourceResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def ResolveSource(self, request: pb.ResolveSourceRequest, context: Context) -> pb.ResolveSourceResponse:
         """A source and the secrets that hold."""
         source, secrets = await self._find(request.tenant_id, request.source)
         return pb.ResolveSourceResponse(source=source_message(source), secrets=secrets)
 
-    async def ListParkedDeliveries(  # noqa: N802 - gRPC's name
+    async def ListParkedDeliveries(
         self,
         request: pb.ListParkedDeliveriesRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ListParkedDeliveriesResponse:
         """A page of what a source brought that can't be used, newest first."""
         tenant_id, size = callers.tenant_id(), page_size(request.page_size)
@@ -92,10 +92,10 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
             parked_deliveries=map(parked_message, page), next_page_token=last.parked_id if last else ""
         )
 
-    async def GetParkedDelivery(  # noqa: N802 - gRPC's name
+    async def GetParkedDelivery(
         self,
         request: pb.GetParkedDeliveryRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.GetParkedDeliveryResponse:
         """One parked delivery with its body."""
         tenant_id = callers.tenant_id()
@@ -105,10 +105,10 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
             raise NotFoundError("PARKED_DELIVERY_NOT_FOUND", "there is no such parked delivery, or no longer")
         return pb.GetParkedDeliveryResponse(parked_delivery=found[0])
 
-    async def ReadParkedDeliveries(  # noqa: N802 - gRPC's name
+    async def ReadParkedDeliveries(
         self,
         request: pb.ReadParkedDeliveriesRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ReadParkedDeliveriesResponse:
         """Some parked deliveries with their bodies, by id."""
         found = await self._read(
@@ -120,10 +120,10 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
         )
         return pb.ReadParkedDeliveriesResponse(parked_deliveries=found)
 
-    async def ResolveParkedDeliveries(  # noqa: N802 - gRPC's name
+    async def ResolveParkedDeliveries(
         self,
         request: pb.ResolveParkedDeliveriesRequest,
-        context: Context,  # noqa: ARG002 - gRPC's signature
+        context: Context,
     ) -> pb.ResolveParkedDeliveriesResponse:
         """Takes deliveries that were read with success off the list."""
         resolved = await parked_store.resolve_parked(

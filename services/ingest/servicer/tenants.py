@@ -49,7 +49,7 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
         self._directory = directory
         self._signing_key = signing_key
 
-    async def CreateTenant(self, request: pb.CreateTenantRequest, context: Context) -> pb.CreateTenantResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def CreateTenant(self, request: pb.CreateTenantRequest, context: Context) -> pb.CreateTenantResponse:
         """Creates a tenant, and appends its first settings in the same transaction."""
         tenant_id = check_slug("tenantId", request.tenant_id)
         settings_wire.check(request.settings)
@@ -61,7 +61,7 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
         self._directory.forget(tenant_id)
         return pb.CreateTenantResponse(tenant=tenant_message(tenant))
 
-    async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def ListTenants(self, request: pb.ListTenantsRequest, context: Context) -> pb.ListTenantsResponse:
         """A page of the tenants by id."""
         size = page_size(request.page_size)
         after = page_start(request.page_token)
@@ -69,13 +69,13 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
         token = last.tenant_id if last else ""
         return pb.ListTenantsResponse(tenants=map(tenant_message, page), next_page_token=token)
 
-    async def GetSettings(self, request: pb.GetSettingsRequest, context: Context) -> pb.GetSettingsResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def GetSettings(self, request: pb.GetSettingsRequest, context: Context) -> pb.GetSettingsResponse:
         """The settings of the token's tenant."""
         async with self._engine.connect() as connection:
             found = await store.find_tenant(connection, callers.tenant_id())
         return pb.GetSettingsResponse(settings=settings_of(_existing(found).tenant))
 
-    async def UpdateSettings(self, request: pb.UpdateSettingsRequest, context: Context) -> pb.UpdateSettingsResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def UpdateSettings(self, request: pb.UpdateSettingsRequest, context: Context) -> pb.UpdateSettingsResponse:
         """Changes settings, and appends the whole document in the same transaction."""
         tenant_id = callers.tenant_id()
         terms = _existing((await self._directory.find([(tenant_id, "")])).get(tenant_id))
@@ -87,7 +87,7 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
         self._directory.forget(tenant_id)
         return pb.UpdateSettingsResponse(settings=settings)
 
-    async def IssueToken(self, request: pb.IssueTokenRequest, context: Context) -> pb.IssueTokenResponse:  # noqa: N802, ARG002 - gRPC's names
+    async def IssueToken(self, request: pb.IssueTokenRequest, context: Context) -> pb.IssueTokenResponse:
         """Issues a token for a tenant that exists."""
         scopes = check_scopes(request.scopes)
         tenant_id = request.tenant_id
