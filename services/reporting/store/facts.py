@@ -21,7 +21,8 @@ class StoredFact(NamedTuple):
     payload: bytes
 
 
-# The known fact is looked up row by row, by its key: a join might be planned while the table is empty, and kept.
+# The known fact is looked up row by row: a join might be planned while the table is empty, and kept. It is the first from
+# its key on: asked for by plain equality, any index that begins with the tenant and the edition looks as good then.
 _REPLACE = text(
     """WITH told AS (
            SELECT tenant_id, edition, source, order_id, credit_position, substring(:payloads FROM start FOR length) AS payload,
@@ -52,7 +53,10 @@ _REPLACE = text(
        SELECT known.tenant_id, known.edition, known.source, known.order_id, known.credit_position, known.payload
        FROM told CROSS JOIN LATERAL (
            SELECT tenant_id, edition, source, order_id, credit_position, payload FROM order_fact
-           WHERE tenant_id = told.tenant_id AND edition = told.edition AND source = told.source AND order_id = told.order_id LIMIT 1) AS known"""
+           WHERE tenant_id = told.tenant_id
+             AND (edition, source, order_id) >= (told.edition, told.source, told.order_id)
+           ORDER BY edition, source, order_id LIMIT 1) AS known
+       WHERE (known.edition, known.source, known.order_id) = (told.edition, told.source, told.order_id)"""
 ).bindparams(bindparam("payloads", type_=LargeBinary))
 
 _COUNT = text("SELECT count(*) FROM order_fact WHERE tenant_id = :tenant_id AND edition = :edition")
