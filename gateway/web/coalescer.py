@@ -18,6 +18,11 @@ IN_FLIGHT: Final = 2
 APART_SECONDS: Final = 0.01
 """A call costs nearly as much for one as for many: so long after one began, the next waits for more to join it."""
 
+BUSY: Final = 4
+"""A call with so many deliveries tells of a rush, in which three times the wait brings three times as many together."""
+
+APART_WHEN_BUSY_SECONDS: Final = 0.03
+
 ENOUGH: Final = 32
 """A call with so many deliveries waits for no more."""
 
@@ -63,7 +68,7 @@ class Coalescer:
         self._waiting_bytes = 0
         self._bell = asyncio.Event()
         self._enough = asyncio.Event()
-        self._begun = float("-inf")
+        self._next = float("-inf")
         self._closing = False
         self._senders: list[asyncio.Task[None]] = []
 
@@ -95,7 +100,8 @@ class Coalescer:
             await self._gather()
             batch = self._take()
             if batch:
-                self._begun = asyncio.get_running_loop().time()
+                apart = APART_WHEN_BUSY_SECONDS if len(batch) >= BUSY else APART_SECONDS
+                self._next = asyncio.get_running_loop().time() + apart
                 await self._send(batch)
             elif self._closing:
                 return
@@ -104,7 +110,7 @@ class Coalescer:
                 await self._bell.wait()
 
     async def _gather(self) -> None:
-        pause = self._begun + APART_SECONDS - asyncio.get_running_loop().time()
+        pause = self._next - asyncio.get_running_loop().time()
         if pause > 0 and len(self._waiting) < ENOUGH and not self._closing:
             self._enough.clear()
             with suppress(TimeoutError):
