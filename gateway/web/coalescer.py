@@ -15,7 +15,7 @@ Append: TypeAlias = Callable[[bytes], Awaitable[object]]
 IN_FLIGHT: Final = 2
 """Calls under way at a time: one is read, or commits, while the next is gathered."""
 
-APART_SECONDS: Final = 0.01
+APART_SECONDS: Final = 0.025
 """A call costs nearly as much for one as for many: so long after one began, the next waits for more to join it."""
 
 BUSY: Final = 4

@@ -51,6 +51,7 @@ async def main() -> None:
                 message_type=event_pb2.LoggedEvent,
                 apply=apply_events,
                 gives_way=True,
+                pause=0.04,
             ),
             Subscription(
                 log="people",

@@ -54,6 +54,7 @@ async def main(settings: IdentitySettings) -> None:
                 message_type=event_pb2.LoggedEvent,
                 apply=apply,
                 gives_way=True,
+                pause=0.1,
             )
         ],
         wakeups=wakeups,

@@ -76,6 +76,7 @@ async def main() -> None:
                 message_type=credit_pb2.OrderCredits,
                 apply=live.noting(follower.apply_credits),
                 made_from=("events",),
+                pause=0.04,
             ),
         ],
         wakeups=wakeups,
