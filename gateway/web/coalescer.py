@@ -18,10 +18,10 @@ IN_FLIGHT: Final = 2
 APART_SECONDS: Final = 0.025
 """A call costs nearly as much for one as for many: so long after one began, the next waits for more to join it."""
 
-BUSY: Final = 4
-"""A call with so many deliveries tells of a rush, in which three times the wait brings three times as many together."""
+MANY: Final = 24
+"""After a call with so many deliveries, the next waits a shorter time only: those who send may wait for it themselves."""
 
-APART_WHEN_BUSY_SECONDS: Final = 0.03
+APART_AFTER_MANY_SECONDS: Final = 0.01
 
 ENOUGH: Final = 32
 """A call with so many deliveries waits for no more."""
@@ -100,7 +100,7 @@ class Coalescer:
             await self._gather()
             batch = self._take()
             if batch:
-                apart = APART_WHEN_BUSY_SECONDS if len(batch) >= BUSY else APART_SECONDS
+                apart = APART_AFTER_MANY_SECONDS if len(batch) >= MANY else APART_SECONDS
                 self._next = asyncio.get_running_loop().time() + apart
                 await self._send(batch)
             elif self._closing:
