@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import follow
 from services.kernel.partitions import proposed_partition
-from services.reporting import wire
 from services.reporting.domain.figures import AsOf, Report, Row
 from services.reporting.domain.named import NamedAnswer, NamedRequest, every_day, joined, plan_named, total_of
 from services.reporting.domain.periods import Period, day_of
@@ -16,6 +15,7 @@ from services.reporting.domain.reports import Plan
 from services.reporting.domain.statement import WholeStatement, compose
 from services.reporting.domain.tenants import Tenant
 from services.reporting.store import reports, statements, tenants
+from services.reporting.wire.settings import cost_of
 
 
 @asynccontextmanager
@@ -95,7 +95,7 @@ def _scope(tenant: Tenant, model: str, currencies: tuple[str, ...] | None) -> re
         edition=tenant.book,
         model=model,
         currencies=currencies,
-        cost=wire.cost_of(tenant),
+        cost=cost_of(tenant),
     )
 
 

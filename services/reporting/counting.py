@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting import wire
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import differences
 from services.reporting.domain.conversion import UNCONVERTED, Wanted, converted, is_foreign, seconds_held
@@ -14,6 +13,7 @@ from services.reporting.domain.tenants import Tenant, counting_of
 from services.reporting.store import conversions
 from services.reporting.store.conversions import Counted, OrderKey, Place
 from services.reporting.store.waiting import Waiting
+from services.reporting.wire.orders import stored_fact_of
 
 Change = tuple[OrderFact | None, OrderFact]
 """An order as it was counted, None when it was not, and as it is."""
@@ -69,11 +69,11 @@ async def _converted(
 
 async def convert_some(
     connection: AsyncConnection, told: Waiting, ways: Sequence[Tenant]
-) -> tuple[list[dict[Cell, Measures]], Place | None]:
+) -> tuple[list[dict[Cell, Measures]], Place | None, list[bytes]]:
     """Looks a page of orders through whose days have got rates, and counts anew those that have another one now.
 
     `ways` are the tenant's countings. Answers what that adds to the rollups in each of them, and how far it came; None
-    when there are no more.
+    when there are no more; and the stored orders that are counted otherwise now.
     """
     first, last = seconds_held(told.first_day, told.last_day)
     page = await conversions.read_placed(
@@ -96,10 +96,11 @@ async def convert_some(
         changes: list[Change] = []
         for one in changed:
             if counted_in[one.key] is way:
-                fact, currency = _in_book(wire.stored_fact_of(one.payload), way), way.currency_code
+                fact, currency = _in_book(stored_fact_of(one.payload), way), way.currency_code
                 changes.append((converted(fact, one.counted.rate, currency), converted(fact, newly[one.key], currency)))
         sums.append(differences(changes, {way.tenant_id: way.zone}))
-    return sums, (page[-1].counted.order_seconds, *page[-1].key[1:]) if len(page) == _PAGE else None
+    after = (page[-1].counted.order_seconds, *page[-1].key[1:]) if len(page) == _PAGE else None
+    return sums, after, [one.payload for one in changed]
 
 
 async def as_counted(connection: AsyncConnection, facts: Sequence[OrderFact], tenant: Tenant) -> dict[Cell, Measures]:

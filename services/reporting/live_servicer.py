@@ -15,13 +15,15 @@ from touchstone.reporting.v1 import report_pb2, report_service_pb2
 
 from services.chassis import callers
 from services.kernel.failures import InvalidArgumentError
-from services.reporting import answers, wire
+from services.reporting import answers
 from services.reporting.domain import watching
 from services.reporting.domain.definitions import CHANNEL
 from services.reporting.domain.paging import page_size
 from services.reporting.domain.reports import plan
 from services.reporting.domain.tenants import DEFAULT_MODEL, Tenant
 from services.reporting.live import Live, Seen
+from services.reporting.wire.reports import report_message
+from services.reporting.wire.requests import request_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -153,10 +155,10 @@ class _Computation:
 async def _figures(
     connection: AsyncConnection, tenant: Tenant, asked: report_service_pb2.RunReportRequest, parked: int
 ) -> report_service_pb2.RunReportResponse:
-    planned, model = plan(wire.request_of(asked)), asked.model or DEFAULT_MODEL
+    planned, model = plan(request_of(asked)), asked.model or DEFAULT_MODEL
     limit = page_size(asked.page_size, default=100, largest=2_000)
     report = await answers.report_at(connection, tenant, planned, model, offset=0, limit=limit)
-    return wire.report_message(planned, model, report, parked)
+    return report_message(planned, model, report, parked)
 
 
 def _digest(response: pb.WatchFiguresResponse) -> str:

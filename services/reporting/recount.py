@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting import derived, wire
+from services.reporting import derived
 from services.reporting.activities import awaited, summed
 from services.reporting.counting import as_counted
 from services.reporting.domain.cells import UNREAD, Cell, Measures
@@ -16,6 +16,7 @@ from services.reporting.domain.tenants import Tenant
 from services.reporting.kinds import KINDS
 from services.reporting.store import activities, facts, pending, rollups
 from services.reporting.store.activities import Key
+from services.reporting.wire.orders import stored_fact_of
 
 
 class Progress(NamedTuple):
@@ -36,7 +37,7 @@ async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[P
     # Of what no figure is read from there is too much to be kept: it is held against its fingerprint.
     owed = 0
     async for chunk in facts.read_all(connection, tenant.tenant_id, tenant.edition):
-        orders = [wire.stored_fact_of(fact.payload) for fact in chunk]
+        orders = [stored_fact_of(fact.payload) for fact in chunk]
         counted = await as_counted(connection, orders, tenant)
         unread = {cell: measures for cell, measures in counted.items() if type(cell) in UNREAD}
         add(expected, {cell: measures for cell, measures in counted.items() if cell not in unread})

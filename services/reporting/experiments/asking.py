@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from touchstone.attribution.v1 import credit_pb2
 
 from services.kernel.failures import NotFoundError
-from services.reporting import counting, wire
+from services.reporting import counting
 from services.reporting.domain.experiments.definition import Experiment, history
 from services.reporting.domain.experiments.exposures import key_prefix, read
 from services.reporting.domain.experiments.people import population
@@ -22,6 +22,7 @@ from services.reporting.domain.tenants import Tenant
 from services.reporting.experiments.reading import SECOND, experiments_of, most_emails, purchase, sold
 from services.reporting.kinds.exposures import EXPOSURES
 from services.reporting.store import experiments, waiting
+from services.reporting.wire.orders import fact_of
 
 _MOST_REMEMBERED: Final = 64
 
@@ -94,7 +95,7 @@ def _is_in(time: int, period: Period | None, tenant: Tenant) -> bool:
 
 def _orders(payloads: Sequence[bytes]) -> tuple[list[credit_pb2.OrderCredits], list[OrderFact]]:
     orders = sold(payloads)
-    return orders, [wire.fact_of(order) for order in orders]
+    return orders, [fact_of(order) for order in orders]
 
 
 class Remembered:
