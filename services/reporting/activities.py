@@ -8,17 +8,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
+from services.reporting.domain.activity_records import ActivityRecord
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import add
 from services.reporting.domain.pending import Pending
 from services.reporting.domain.tenants import Tenant
-from services.reporting.store import activities, pending, rollups
+from services.reporting.store import activities, activity_records, pending, rollups
 from services.reporting.store.activities import Key
 
 
 def nothing_pending(_tenant: Tenant, _key: str, _state: bytes) -> Sequence[Pending]:
     """Of most kinds everything counts from the moment that it is told of."""
     return ()
+
+
+def nothing_shown(_tenant: Tenant, _key: str, _state: bytes) -> ActivityRecord | None:
+    """Facts of most kinds are counted, and not shown one by one."""
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +35,7 @@ class Kind:
     from the state before, empty for a new one, and more events: whatever the sequence they are told in, and however they
     are grouped, the same events make the same state. `contributions` are the cells that a fact is part of, and what it
     adds to each; it follows from the tenant's settings and the state alone. `pending` is the part of these that is not
-    to be counted before a moment, one a figure at most.
+    to be counted before a moment, one a figure at most. `record` is what is shown of a fact, None for one that is not.
     """
 
     name: str
@@ -37,6 +43,7 @@ class Kind:
     fold: Callable[[bytes, Sequence[event_pb2.LoggedEvent]], bytes]
     contributions: Callable[[Tenant, str, bytes], Mapping[Cell, Measures]]
     pending: Callable[[Tenant, str, bytes], Sequence[Pending]] = nothing_pending
+    record: Callable[[Tenant, str, bytes], ActivityRecord | None] = nothing_shown
 
 
 async def apply(
@@ -72,16 +79,19 @@ async def apply(
             until[tenant_id, name, key] = now
     await rollups.add(connection, {cell: measures for cell, measures in sums.items() if any(measures)})
     await pending.write(connection, until)
+    await activity_records.write(connection, shown(kinds, tenants, changed.items()))
     return {key: (before.get(key, b""), state) for key, state in changed.items()}
 
 
 async def recount(connection: AsyncConnection, kinds: Mapping[str, Kind], tenant: Tenant) -> None:
-    """Sums a tenant's rollups of activity anew, in the caller's transaction."""
+    """Sums a tenant's rollups of activity and writes its records anew, in the caller's transaction."""
     await rollups.clear_activity(connection, tenant.tenant_id)
     await pending.clear(connection, tenant.tenant_id)
+    await activity_records.clear(connection, tenant.tenant_id)
     async for chunk in activities.read_all(connection, tenant.tenant_id):
         await rollups.add(connection, summed(kinds, tenant, chunk))
         await pending.add(connection, awaited(kinds, tenant, chunk))
+        await activity_records.write(connection, shown(kinds, {tenant.tenant_id: tenant}, chunk))
 
 
 def summed(kinds: Mapping[str, Kind], tenant: Tenant, facts: Iterable[tuple[Key, bytes]]) -> dict[Cell, Measures]:
@@ -98,6 +108,17 @@ def awaited(
     """What is pending of some facts of a tenant."""
     found = {key: kinds[key[1]].pending(tenant, key[2], state) for key, state in facts}
     return {key: some for key, some in found.items() if some}
+
+
+def shown(
+    kinds: Mapping[str, Kind], tenants: Mapping[str, Tenant], facts: Iterable[tuple[Key, bytes]]
+) -> dict[Key, ActivityRecord | None]:
+    """The records of some facts, of kinds that are shown."""
+    return {
+        key: kinds[key[1]].record(tenants[key[0]], key[2], state)
+        for key, state in facts
+        if kinds[key[1]].record is not nothing_shown
+    }
 
 
 def _negative(cells: Mapping[Cell, Measures]) -> dict[Cell, Measures]:
