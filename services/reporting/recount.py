@@ -12,6 +12,7 @@ from services.reporting.domain.cells import UNREAD, Cell, Measures
 from services.reporting.domain.contributions import add
 from services.reporting.domain.fingerprints import fingerprint, together
 from services.reporting.domain.pending import Pending
+from services.reporting.domain.summaries import summaries
 from services.reporting.domain.tenants import Tenant
 from services.reporting.kinds import KINDS
 from services.reporting.store import activities, facts, pending, rollups
@@ -52,6 +53,7 @@ async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[P
     async for states in activities.read_all(connection, tenant.tenant_id):
         add(expected, summed(KINDS, tenant, states))
         until |= {(key, one) for key, some in awaited(KINDS, tenant, states).items() for one in some}
+    add(expected, summaries(expected))
     different = int(owed != 0)
     async for row in pending.read_all(connection, tenant.tenant_id):
         different += row not in until

@@ -28,7 +28,17 @@ PARTITION = 3
 START = datetime(2026, 11, 2, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
-TABLES = ("tenant", "order_fact", "activity_fact", "activity_cell", "activity_pending", "span_cell", "credit_cell")
+TABLES = (
+    "tenant",
+    "order_fact",
+    "activity_fact",
+    "activity_cell",
+    "activity_summary",
+    "activity_pending",
+    "span_cell",
+    "credit_cell",
+    "credit_summary",
+)
 Conversation, Interaction = conversation_pb2.Conversation, interaction_pb2.Interaction
 
 

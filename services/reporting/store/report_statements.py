@@ -23,6 +23,7 @@ from services.reporting.domain.definitions import (
 )
 from services.reporting.domain.periods import Comparison
 from services.reporting.domain.reports import Order
+from services.reporting.domain.summaries import DAILY, WEEKLY, Cut, cut_name, summary
 from services.reporting.store.tables import CELLS
 
 NOW, THEN = "now", "then"
@@ -77,7 +78,8 @@ def _summed(shape: Shape) -> str:
 class _Source(NamedTuple):
     """Cells that one look finds: of one family, under one model, with the same filters, all due or some awaited.
 
-    Of those that are standing, the days up to a moment are added up.
+    Of those that are standing, the days up to a moment are added up. `cut` is that of the summary that they are read
+    from, None for the cells themselves.
     """
 
     family: type[Cell] | type[CostDay]
@@ -86,12 +88,14 @@ class _Source(NamedTuple):
     filters: tuple[str, ...]
     awaited: bool
     standing: bool
+    cut: Cut | None
 
 
 def _source(shape: Shape, slice_: Slice) -> _Source:
     # A named report's filter leaves those figures as they are that it can't tell apart.
     filters = tuple(name for name in shape.filters if name in slice_.dimensions)
-    return _Source(slice_.family, slice_.by_model, slice_.model, filters, slice_.awaited, slice_.standing)
+    cut = summary(slice_, (*shape.dimensions, *filters))
+    return _Source(slice_.family, slice_.by_model, slice_.model, filters, slice_.awaited, slice_.standing, cut)
 
 
 def _part(shape: Shape, source: _Source, when: str) -> str:
@@ -106,7 +110,7 @@ def _part(shape: Shape, source: _Source, when: str) -> str:
     ]
     cut = [f"{_dimension(shape, name, when)} AS {name}" for name in shape.dimensions]
     table, conditions = _from(source, when), " AND ".join(_conditions(shape, source, tuple(kinds), when))
-    if source.family is CreditCell:
+    if source.family is CreditCell and source.cut is None:
         table = f"({_once(shape, source, cut, f'{table} WHERE {conditions}')}) AS cells"
         return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM {table} {_grouped(shape)}"
     # What is all awaited yet makes no row.
@@ -140,25 +144,50 @@ def _once(shape: Shape, source: _Source, cut: Sequence[str], cells: str) -> str:
 _NOTHING = "CAST(NULL AS numeric)"
 
 
-_CELL = ", ".join(ActivityCell._fields)
-_LESS_AWAITED = (
-    f"(SELECT {_CELL}, amount FROM activity_cell UNION ALL SELECT {_CELL}, -amount FROM activity_pending "
-    "WHERE due_nanos > coalesce(CAST(:as_of_nanos AS bigint), CAST(extract(epoch FROM now()) * 1000000000 AS bigint))"
-    ") AS due_cell"
-)
+_NOT_DUE = "due_nanos > coalesce(CAST(:as_of_nanos AS bigint), CAST(extract(epoch FROM now()) * 1000000000 AS bigint))"
+_ACTIVITY = ("tenant_id", "figure", "day", "currency_code")
+_ORDERS = ("tenant_id", "edition", "model", "day", "currency_code")
 
 
 def _from(source: _Source, when: str) -> str:
     if source.awaited:
-        return _LESS_AWAITED
+        names = _ACTIVITY + source.cut if source.cut is not None else ActivityCell._fields
+        pending = f"SELECT {', '.join(names)}, -amount FROM activity_pending WHERE {_NOT_DUE}"
+        return f"(SELECT {', '.join(names)}, amount FROM {_cells(source, when)} UNION ALL {pending}) AS due_cell"
     if source.family is not CostDay:
-        return _TABLES[source.family]
+        return _cells(source, when)
     return (
         "(SELECT CAST(:tenant_id AS text) AS tenant_id, CAST(told AS date) AS day, "
         "CAST(:cost_currency AS text) AS currency_code, "
         "CAST(:cost_shares AS numeric) / extract(day FROM date_trunc('month', told) + interval '1 month - 1 day') "
         f"AS shares FROM generate_series(CAST(:{when}_start AS timestamp), CAST(:{when}_end AS timestamp), "
         "interval '1 day') AS told WHERE CAST(:cost_currency AS text) IS NOT NULL) AS cost_day"
+    )
+
+
+def _cells(source: _Source, when: str) -> str:
+    """The cells of a source, or what they are summed up to."""
+    if source.cut is None:
+        return _TABLES[source.family]
+    measures = ", ".join(_MEASURES[source.family])
+    if source.family is CreditCell:
+        named = "".join(f"value AS {name}, " for name in source.cut)
+        where = f"FROM credit_summary WHERE cut = '{cut_name(source.cut)}'"
+        return f"(SELECT {', '.join(_ORDERS)}, {named}{measures} {where}) AS credit_sum"
+    if source.family is ActivityCell:
+        named = "".join(f"{at} AS {name}, " for at, name in zip(("value", "detail"), source.cut, strict=False))
+        where = f"FROM activity_summary WHERE cut = '{cut_name(source.cut)}'"
+        return f"(SELECT {', '.join(_ACTIVITY)}, {named}{measures} {where}) AS activity_sum"
+    columns = f"SELECT {', '.join(_ORDERS)}, sku, {measures} FROM"
+    if source.cut == (DAILY,):
+        return f"({columns} product_summary WHERE cut = '{DAILY}') AS product_sum"
+    # The weeks that lie wholly in the period, and the days before and behind them.
+    monday = f"(CAST(:{when}_start AS date) + (8 - CAST(extract(isodow FROM CAST(:{when}_start AS date)) AS int)) % 7)"
+    behind = f"(CAST(:{when}_end AS date) + 1 - CAST(extract(isodow FROM CAST(:{when}_end AS date) + 1) AS int) + 1)"
+    return (
+        f"({columns} product_summary WHERE cut = '{WEEKLY}' AND day >= {monday} AND day < {behind} "
+        f"UNION ALL {columns} product_cell WHERE day < {monday} "
+        f"UNION ALL {columns} product_cell WHERE day >= greatest({monday}, {behind})) AS product_sum"
     )
 
 
