@@ -41,6 +41,8 @@ _RATES = (
            currency_code text COLLATE "C" NOT NULL,
            order_seconds bigint NOT NULL,
            rate text NOT NULL,
+           rate_day date,
+           counted jsonb,
            PRIMARY KEY (tenant_id, book, source, order_id))""",
     """CREATE INDEX foreign_order_by_time
            ON foreign_order (tenant_id, currency_code, order_seconds, book, source, order_id)""",
