@@ -124,7 +124,8 @@ async def apply_people(
         for was in (before.get((tenant_id, identifier), _UNKNOWN),)
     ]
     times = {entry.position: entry.message.cause_receive_time.ToMicroseconds() for entry in entries}
-    found = await reopening.orders_by_people(connection, partition, concerned, times)
+    blocked = {(tenant_id, identifier) for tenant_id, known in known_editions.items() for identifier in known.blocked}
+    found = await reopening.orders_by_people(connection, partition, concerned, times, blocked)
     told = [
         reopened(order.key, order, (), Cause(BY_PEOPLE, found[order.key], times.get(found[order.key], 0)))
         for order in await orders.read_orders(connection, found)
