@@ -6,7 +6,7 @@ They follow from the cells alone, and are written with them: a figure is the sam
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
@@ -64,17 +64,21 @@ def _cuts() -> tuple[frozenset[Cut], dict[str, frozenset[Cut]]]:
 _OF_CREDITS, _OF_ACTIVITY = _cuts()
 
 
-def summary(slice_: Slice, dimensions: Collection[str]) -> Cut | None:
+def summary(slice_: Slice, dimensions: Collection[str], filters: Collection[str]) -> Cut | None:
     """The cut of the summary that tells of a slice all that is asked for; None where there is none."""
-    cut = fields(slice_, dimensions)
+    cut = fields(slice_, {*dimensions, *filters})
     if slice_.family is CreditCell:
-        return cut if cut in _OF_CREDITS else None
+        # An order stands in the sums of two values, so these can't be added up.
+        alone = cut == fields(slice_, dimensions)
+        return cut if alone and cut in _OF_CREDITS else None
     if slice_.family is ActivityCell:
         return cut if cut in _OF_ACTIVITY.get(str(dict(slice_.where)["figure"]), ()) else None
     if slice_.family is ProductCell and not cut:
         return (DAILY,)
     # A week can't be told apart by days.
-    return (WEEKLY,) if slice_.family is ProductCell and cut == (SKU,) and not {*dimensions} & {*TIMES} else None
+    return (
+        (WEEKLY,) if slice_.family is ProductCell and cut == (SKU,) and not {*dimensions, *filters} & {*TIMES} else None
+    )
 
 
 def cut_name(cut: Cut) -> str:
@@ -106,19 +110,23 @@ def summaries(sums: Mapping[Cell, Measures]) -> dict[Cell, Measures]:
         elif isinstance(cell, CreditCell):
             sets[cell[: CreditCell._fields.index("place")]].append((cell, measures))
     for alike in sets.values():
-        for cut in _OF_CREDITS:
-            once: dict[Cell, list[int]] = {}
-            for cell, (orders, gross, net) in alike:
-                # Each of the set's cells counts the same orders.
-                known = once.setdefault(_of_credit(cell, cut), [orders, 0, 0])
-                known[1] += gross
-                known[2] += net
-            for summed, together in once.items():
-                _add(found, summed, tuple(together))
+        _add_set(found, alike)
     return {cell: tuple(measures) for cell, measures in found.items() if any(measures)}
 
 
-def _add(found: dict[Cell, list[int]], cell: Cell, measures: Measures) -> None:
+def _add_set(found: dict[Cell, list[int]], alike: Sequence[tuple[CreditCell, Measures]]) -> None:
+    """Adds the cells of one set of contacts, each of which counts the same orders."""
+    for cut in _OF_CREDITS:
+        once: dict[Cell, list[int]] = {}
+        for cell, (orders, gross, net) in alike:
+            known = once.setdefault(_of_credit(cell, cut), [orders, 0, 0])
+            known[1] += gross
+            known[2] += net
+        for summed, together in once.items():
+            _add(found, summed, together)
+
+
+def _add(found: dict[Cell, list[int]], cell: Cell, measures: Sequence[int]) -> None:
     known = found.get(cell)
     if known is None:
         found[cell] = list(measures)

@@ -1,12 +1,14 @@
 """Reports, and the catalogue that they are made by."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from touchstone.reporting.v1 import report_pb2, report_service_pb2
 
 from services.reporting.domain import reports
-from services.reporting.domain.definitions import CURRENCY, Metric, Quotient, Unit
-from services.reporting.domain.figures import AsOf, Report, Row, change, value
+from services.reporting.domain.catalogue import METRICS
+from services.reporting.domain.definitions import CURRENCY, SKU, Metric, Quotient, Unit
+from services.reporting.domain.figures import AsOf, Report, Row, change, computed
 from services.reporting.domain.named import NamedAnswer
 from services.reporting.domain.periods import Period
 from services.reporting.domain.statement import Amounts
@@ -38,10 +40,7 @@ def report_message(
     tenant = report.tenant
     total_currency = plan.total_currency(tenant.currency_code) or ""
     response = report_service_pb2.RunReportResponse(
-        rows=[
-            _row_message(plan, row, dict(zip(plan.dimensions, row.dimensions, strict=True)), total_currency)
-            for row in report.rows
-        ],
+        rows=[_named_row_message(plan, row, total_currency, report.names) for row in report.rows],
         totals=_row_message(plan, report.totals, {}, total_currency) if report.totals else None,
         total_size=report.total_size,
         metadata=metadata_message(tenant, model, plan.period, report.others, parked_events),
@@ -58,9 +57,9 @@ def named_report_message(answer: NamedAnswer, parked_events: int) -> report_serv
     response = report_service_pb2.GetReportResponse(
         report=plan.report.name,
         totals=_row_message(plan.whole, answer.totals, {}, currency),
-        daily=_section_message(_DAILY, plan.daily, (answer.daily, len(answer.daily)), currency),
+        daily=_section_message(_DAILY, plan.daily, (answer.daily, len(answer.daily)), currency, {}),
         tables=[
-            _section_message((table.name, table.label), planned, found, currency)
+            _section_message((table.name, table.label), planned, found, currency, answer.names)
             for (table, planned), found in zip(plan.tables, answer.tables, strict=True)
         ],
         metadata=metadata_message(tenant, plan.model, plan.whole.period, answer.others, parked_events),
@@ -72,17 +71,19 @@ def named_report_message(answer: NamedAnswer, parked_events: int) -> report_serv
 
 
 def _section_message(
-    names: tuple[str, str], plan: reports.Plan, found: tuple[Iterable[Row], int], currency: str
+    titles: tuple[str, str],
+    plan: reports.Plan,
+    found: tuple[Iterable[Row], int],
+    currency: str,
+    names: Mapping[str, str],
 ) -> report_pb2.ReportSection:
-    (name, label), (rows, total_size) = names, found
+    (name, label), (rows, total_size) = titles, found
     return report_pb2.ReportSection(
         name=name,
         label=label,
         metrics=[metric.name for metric in plan.metrics],
         dimensions=plan.dimensions,
-        rows=[
-            _row_message(plan, row, dict(zip(plan.dimensions, row.dimensions, strict=True)), currency) for row in rows
-        ],
+        rows=[_named_row_message(plan, row, currency, names) for row in rows],
         total_size=total_size,
     )
 
@@ -93,34 +94,61 @@ def _fill_compared(message: report_pb2.ReportMetadata, plan: reports.Plan) -> No
         message.compared_end_date = plan.compared.end.isoformat()
 
 
-def _row_message(plan: reports.Plan, row: Row, dimensions: dict[str, str], total_currency: str) -> report_pb2.ReportRow:
-    currency = dimensions.get(CURRENCY, total_currency)
-    message = report_pb2.ReportRow(dimensions=dimensions)
-    for metric in plan.metrics:
-        now = value(metric, row.sums)
-        if now is not None:
-            _fill_value(message.metrics[metric.name], metric.unit, now, currency)
-        if row.compared is None:
-            continue
-        then = value(metric, row.compared)
-        if then is not None:
-            _fill_value(message.compared[metric.name], metric.unit, then, currency)
-        changed = change(now, then)
-        if changed is not None:
-            message.change[metric.name] = changed
+def _named_row_message(
+    plan: reports.Plan, row: Row, total_currency: str, names: Mapping[str, str]
+) -> report_pb2.ReportRow:
+    """A row with its dimensions; `names` are those of products, by SKU."""
+    dimensions = dict(zip(plan.dimensions, row.dimensions, strict=True))
+    message = _row_message(plan, row, dimensions, total_currency)
+    if name := names.get(dimensions.get(SKU, "")):
+        message.display_names[SKU] = name
     return message
 
 
-def _fill_value(message: report_pb2.MetricValue, unit: Unit, figure: float, currency_code: str) -> None:
-    if unit is Unit.RATIO:
-        message.ratio = figure
-    elif unit is Unit.MONEY:
-        message.money.micros = int(figure)
-        message.money.currency_code = currency_code
-    elif unit is Unit.SECONDS:
-        message.seconds = figure
-    else:
-        message.count = int(figure)
+def _row_message(plan: reports.Plan, row: Row, dimensions: dict[str, str], total_currency: str) -> report_pb2.ReportRow:
+    currency = dimensions.get(CURRENCY, total_currency)
+    message = report_pb2.ReportRow(dimensions=dimensions)
+    metrics, compared, changes = message.metrics, message.compared, message.change
+    for name, compute, fill in [_COLUMNS[metric.name] for metric in plan.metrics]:
+        now = compute(row.sums)
+        if now is not None:
+            fill(metrics[name], now, currency)
+        if row.compared is None:
+            continue
+        then = compute(row.compared)
+        if then is not None:
+            fill(compared[name], then, currency)
+        changed = change(now, then)
+        if changed is not None:
+            changes[name] = changed
+    return message
+
+
+def _fill_ratio(message: report_pb2.MetricValue, figure: float, _: str) -> None:
+    message.ratio = figure
+
+
+def _fill_money(message: report_pb2.MetricValue, figure: float, currency_code: str) -> None:
+    money_ = message.money
+    money_.micros = int(figure)
+    money_.currency_code = currency_code
+
+
+def _fill_seconds(message: report_pb2.MetricValue, figure: float, _: str) -> None:
+    message.seconds = figure
+
+
+def _fill_count(message: report_pb2.MetricValue, figure: float, _: str) -> None:
+    message.count = int(figure)
+
+
+_FILL: Final[dict[Unit, Callable[[report_pb2.MetricValue, float, str], None]]] = {
+    Unit.RATIO: _fill_ratio,
+    Unit.MONEY: _fill_money,
+    Unit.SECONDS: _fill_seconds,
+    Unit.COUNT: _fill_count,
+}
+_COLUMNS: Final = {name: (name, computed(name), _FILL[metric.unit]) for name, metric in METRICS.items()}
 
 
 def metadata_message(
