@@ -10,7 +10,7 @@ from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
 from services.reporting.domain.facts import OrderFact
-from services.reporting.domain.ledger import changes, is_late
+from services.reporting.domain.ledger import RulesChange, changes, is_late
 from services.reporting.domain.tenants import Tenant
 from services.reporting.store import ledger
 from services.reporting.store.facts import StoredFact
@@ -167,7 +167,7 @@ async def note_rules(
     connection: AsyncConnection, entries: Sequence[Entry[event_pb2.LoggedEvent]], known: Mapping[str, Tenant]
 ) -> None:
     """Keeps which settings and models consecutive entries of the event log tell of; tenants are as known before."""
-    rows: list[ledger.RulesRow] = []
+    rows: list[RulesChange] = []
     newest = {tenant_id: tenant.newest for tenant_id, tenant in known.items()}
     present = {tenant_id: (tenant.time_zone, tenant.currency_code) for tenant_id, tenant in newest.items()}
     for entry in entries:
@@ -180,6 +180,6 @@ async def note_rules(
             after = present[logged.tenant_id] = settings_of(logged.event.settings)
         micros = logged.receive_time.ToMicroseconds()
         zones, currencies = zip(before, after, strict=True)
-        rows.append(ledger.RulesRow(logged.tenant_id, entry.position, micros, payload == "models", *zones, *currencies))
+        rows.append(RulesChange(logged.tenant_id, entry.position, micros, payload == "models", *zones, *currencies))
     if rows:
         await ledger.add_rules(connection, rows)

@@ -37,7 +37,7 @@ class Rate(NamedTuple):
 
 
 class ToldRate(NamedTuple):
-    """A rate, and the position of the event that told of it."""
+    """A rate, the position of the event that told of it, and when that was received, in microseconds since 1970."""
 
     tenant_id: str
     base_currency_code: str
@@ -45,6 +45,7 @@ class ToldRate(NamedTuple):
     day: date
     rate: str
     position: int
+    receive_micros: int
 
 
 NO_RATE = Rate(UNCONVERTED, None)

@@ -49,6 +49,20 @@ _STORE = text(
        SET rate = excluded.rate, position = excluded.position WHERE exchange_rate.position < excluded.position"""
 )
 
+_STORE_TOLD = text(
+    """INSERT INTO exchange_rate_told (
+           tenant_id, base_currency_code, currency_code, day, rate, position, receive_micros)
+       SELECT * FROM unnest(
+           CAST(:tenant_ids AS text[]), CAST(:bases AS text[]), CAST(:currency_codes AS text[]),
+           CAST(:days AS date[]), CAST(:rates AS text[]), CAST(:positions AS bigint[]), CAST(:micros AS bigint[]))
+       ON CONFLICT (tenant_id, base_currency_code, day, currency_code, position) DO NOTHING"""
+)
+
+_READ_TOLD = text(
+    """SELECT tenant_id, base_currency_code, currency_code, day, rate, position, receive_micros FROM exchange_rate_told
+       WHERE tenant_id = :tenant_id AND base_currency_code = :base AND day BETWEEN :first_day AND :last_day"""
+)
+
 _FIND = text(
     f"""SELECT told.tenant_id, told.base_currency_code, told.currency_code, told.day, found.rate, found.day AS rate_day
         FROM unnest(
@@ -114,7 +128,8 @@ _CLEAR = text(
 
 
 async def store(connection: AsyncConnection, rates: Iterable[ToldRate]) -> None:
-    """Stores rates; of each day that at the greatest position."""
+    """Stores rates; of each day that at the greatest position holds, and the others are known to have been told."""
+    rates = list(rates)
     newest: dict[tuple[str, str, str, date], ToldRate] = {}
     for rate in rates:
         before = newest.get(rate[:4])
@@ -129,6 +144,23 @@ async def store(connection: AsyncConnection, rates: Iterable[ToldRate]) -> None:
             "positions": numbers(rate.position for rate in ordered),
         },
     )
+    await connection.execute(
+        _STORE_TOLD,
+        {
+            **_wanted([Wanted(*rate[:4]) for rate in rates]),
+            "rates": texts(rate.rate for rate in rates),
+            "positions": numbers(rate.position for rate in rates),
+            "micros": numbers(rate.receive_micros for rate in rates),
+        },
+    )
+
+
+async def read_told(
+    connection: AsyncConnection, tenant_id: str, base_currency_code: str, first_day: date, last_day: date
+) -> list[ToldRate]:
+    """Every rate that was ever told for some days, whether it holds or not."""
+    bound = {"tenant_id": tenant_id, "base": base_currency_code, "first_day": first_day, "last_day": last_day}
+    return [ToldRate(*row) for row in await connection.execute(_READ_TOLD, bound)]
 
 
 async def find(connection: AsyncConnection, wanted: Collection[Wanted]) -> dict[Wanted, Rate]:

@@ -30,8 +30,8 @@ def language_of(settings: bytes) -> str:
 def rates_of(logged: event_pb2.LoggedEvent, position: int) -> list[ToldRate]:
     """The exchange rates that an event tells of, which stands at a position of its log."""
     told = logged.event.exchange_rates
-    day = date.fromisoformat(told.date)
+    day, received = date.fromisoformat(told.date), logged.receive_time.ToMicroseconds()
     return [
-        ToldRate(logged.tenant_id, told.base_currency_code, one.currency_code, day, one.rate, position)
+        ToldRate(logged.tenant_id, told.base_currency_code, one.currency_code, day, one.rate, position, received)
         for one in told.rates
     ]

@@ -225,7 +225,7 @@ _TABLES = (
            before jsonb,
            after jsonb,
            changed text[] COLLATE "C" NOT NULL,
-           PRIMARY KEY (tenant_id, credit_position, order_seconds))""",
+           PRIMARY KEY (tenant_id, source, order_id, credit_position, order_seconds))""",
     "CREATE INDEX ledger_entry_by_time ON ledger_entry (tenant_id, cause_micros, credit_position)",
     """CREATE TABLE ledger_of_rules (
            tenant_id text COLLATE "C" NOT NULL,

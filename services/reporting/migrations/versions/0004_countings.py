@@ -33,6 +33,16 @@ _RATES = (
            rate text NOT NULL,
            position bigint NOT NULL,
            PRIMARY KEY (tenant_id, base_currency_code, currency_code, day))""",
+    # Every rate that was ever told, for those who ask why figures changed.
+    """CREATE TABLE exchange_rate_told (
+           tenant_id text COLLATE "C" NOT NULL,
+           base_currency_code text COLLATE "C" NOT NULL,
+           day date NOT NULL,
+           currency_code text COLLATE "C" NOT NULL,
+           position bigint NOT NULL,
+           rate text NOT NULL,
+           receive_micros bigint NOT NULL,
+           PRIMARY KEY (tenant_id, base_currency_code, day, currency_code, position))""",
     """CREATE TABLE foreign_order (
            tenant_id text COLLATE "C" NOT NULL,
            book bigint NOT NULL,
