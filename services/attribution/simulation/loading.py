@@ -182,8 +182,8 @@ def _resolve(
     """
     there = [kind for kind in kinds if table.columns[_name(kind)] is not None]
     names = [_name(kind) for kind in there]
-    rows = {"number": np.arange(len(table.row), dtype=np.int32), "time": table.column(time)}
-    engine.register(f"told_{name}", arrow({**rows, **{one: table.column(one) for one in names}}))
+    told = {"time": table.column(time), **{one: table.column(one) for one in names}}
+    engine.register(f"told_{name}", arrow({"number": np.arange(len(table.row), dtype=np.int32), **told}))
     values = [f"CASE WHEN {one}.node = 0 THEN 0 ELSE told.{one} END AS {one}" for one in names]
     nodes = [f"coalesce({one}.node, told.{one}) AS {one}_node" for one in names]
     joins = " ".join(f"LEFT JOIN known_{one} AS {one} ON {one}.identifier = told.{one}" for one in names)

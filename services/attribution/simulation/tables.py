@@ -1,10 +1,11 @@
 """Columns of one table as they are read out of the store, all in memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from services.attribution.simulation.cases import Flags, Numbers
 from services.attribution.store.blocks import Layout
@@ -84,7 +85,7 @@ def last_of_each(keys: Numbers) -> Flags:
     return is_last
 
 
-def arrow(columns: Mapping[str, Numbers]) -> pa.Table:
+def arrow(columns: Mapping[str, NDArray[np.signedinteger[Any]]]) -> pa.Table:
     """Columns as Arrow has them, without a copy."""
     # Not by pa.array: it would first import pandas, for seconds, to see whether the columns are of that.
     arrays = [
