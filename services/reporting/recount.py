@@ -6,16 +6,16 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporting import derived
-from services.reporting.activities import awaited, summed
+from services.reporting.activities import awaited, shown, summed
 from services.reporting.counting import as_counted
 from services.reporting.domain.cells import UNREAD, Cell, Measures
 from services.reporting.domain.contributions import add
-from services.reporting.domain.fingerprints import fingerprint, together
+from services.reporting.domain.fingerprints import fingerprint, fingerprint_of_rows, together
 from services.reporting.domain.pending import Pending
 from services.reporting.domain.summaries import summaries
 from services.reporting.domain.tenants import Tenant
 from services.reporting.kinds import KINDS
-from services.reporting.store import activities, facts, pending, rollups
+from services.reporting.store import activities, activity_records, facts, pending, rollups
 from services.reporting.store.activities import Key
 from services.reporting.wire.orders import stored_fact_of
 
@@ -31,7 +31,8 @@ class Progress(NamedTuple):
 async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[Progress]:
     """Compares a tenant's rollups in the edition in force with what its facts come to; the connection must see one moment.
 
-    The last progress, and no other, has checked = total and the number of differing cells.
+    The last progress, and no other, has checked = total and the number of differing cells. All records of conversations
+    and runs through journeys are compared too, and count as one.
     """
     total, checked = await facts.count(connection, tenant.tenant_id, tenant.edition), 0
     expected: dict[Cell, Measures] = {}
@@ -52,8 +53,12 @@ async def verify(connection: AsyncConnection, tenant: Tenant) -> AsyncIterator[P
     until: set[tuple[Key, Pending]] = set()
     async for states in activities.read_all(connection, tenant.tenant_id):
         add(expected, summed(KINDS, tenant, states))
+        records = shown(KINDS, {tenant.tenant_id: tenant}, states)
+        owed = together(owed, fingerprint_of_rows((*key, *record) for key, record in records.items() if record))
         until |= {(key, one) for key, some in awaited(KINDS, tenant, states).items() for one in some}
     add(expected, summaries(expected))
+    async for key, record in activity_records.read_all(connection, tenant.tenant_id):
+        owed = together(owed, -fingerprint_of_rows([(*key, *record)]))
     different = int(owed != 0)
     async for row in pending.read_all(connection, tenant.tenant_id):
         different += row not in until

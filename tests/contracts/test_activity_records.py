@@ -20,6 +20,7 @@ from services.chassis.follow import Entry
 from services.kernel.failures import InvalidArgumentError
 from services.reporting import activities, answers, background, follower
 from services.reporting.kinds import KINDS
+from services.reporting.recount import verify
 from tests.contracts.test_records import NOVEMBER, PARTITION, engine, file, no_orders, servicer
 
 __all__ = ["engine", "no_orders", "servicer"]
@@ -36,7 +37,14 @@ Conversation, Interaction, Journey = (
 
 @pytest.fixture(autouse=True)
 async def nothing_told(engine):
-    tables = ("activity_fact", "activity_cell", "activity_summary", "activity_pending", "conversation_record", "journey_record")
+    tables = (
+        "activity_fact",
+        "activity_cell",
+        "activity_summary",
+        "activity_pending",
+        "conversation_record",
+        "journey_record",
+    )
     async with engine.begin() as connection:
         for table in (*tables, "tenant", "coming_counting"):
             await connection.execute(text(f"DELETE FROM {table}"))
@@ -276,3 +284,26 @@ async def test_files_say_what_the_records_say(engine, servicer, of, listed, mess
     sheet = openpyxl.load_workbook(io.BytesIO((await file(servicer, "xlsx", of=of))[1])).active
     assert [cell.data_type for cell in sheet[2]][:3] == (["d", "s", "s"])
     assert sheet.max_row == 4
+
+
+async def differing(engine: AsyncEngine) -> int:
+    async with answers.moment(engine) as connection:
+        tenant = await answers.read_tenant(connection, "acme")
+        *_, last = [one async for one in verify(connection, tenant)]
+    return last.different_cells
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE conversation_record SET bot = 'Eve' WHERE key = 'a'",
+        "DELETE FROM journey_record WHERE run_id = '2'",
+        'INSERT INTO journey_record SELECT (jsonb_populate_record(one, \'{"key": "k"}\')).* FROM journey_record AS one LIMIT 1',
+    ],
+)
+async def test_a_record_that_facts_do_not_tell_of_is_found(engine, change):
+    await tell(engine, [SETTINGS, *TOLD])
+    assert await differing(engine) == 0
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(change)
+    assert await differing(engine) == 1

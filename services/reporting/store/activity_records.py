@@ -1,7 +1,7 @@
 """What records show of conversations and of runs through journeys, a row a fact."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import TextClause, text
@@ -16,7 +16,9 @@ from services.reporting.store.arrays import array_literal, array_type
 class _Table(NamedTuple):
     """The statements of a table, which has a column for each field of a record."""
 
+    record: type[ActivityRecord]
     columns: Mapping[str, object]
+    read: TextClause
     write: TextClause
     delete: TextClause
     clear: TextClause
@@ -26,7 +28,9 @@ def _table(name: str, record: type[ActivityRecord]) -> _Table:
     columns = {"tenant_id": str, "key": str, **record.__annotations__}
     arrays = ", ".join(f"CAST(:{column} AS {array_type(kind)})" for column, kind in columns.items())
     return _Table(
+        record=record,
         columns=columns,
+        read=text(f"SELECT key, {', '.join(record._fields)} FROM {name} WHERE tenant_id = :tenant_id"),
         write=text(
             f"""INSERT INTO {name} ({", ".join(columns)}) SELECT * FROM unnest({arrays})
                 ON CONFLICT (tenant_id, key) DO UPDATE
@@ -68,6 +72,13 @@ async def write(connection: AsyncConnection, records: Mapping[Key, ActivityRecor
     for kind, keys in hidden.items():
         tenant_ids, names = zip(*keys, strict=True)
         await connection.execute(_TABLES[kind].delete, {"tenant_ids": texts(tenant_ids), "keys": texts(names)})
+
+
+async def read_all(connection: AsyncConnection, tenant_id: str) -> AsyncIterator[tuple[Key, ActivityRecord]]:
+    """Every record of a tenant."""
+    for kind, table in _TABLES.items():
+        async for key, *fields in await connection.stream(table.read, {"tenant_id": tenant_id}):
+            yield (tenant_id, kind, key), table.record(*fields)
 
 
 async def clear(connection: AsyncConnection, tenant_id: str) -> None:
