@@ -4,6 +4,7 @@ from pathlib import Path
 
 import grpc
 from touchstone.attribution.v1 import credit_pb2, credit_service_pb2
+from touchstone.identity.v1 import people_pb2, people_service_pb2
 from touchstone.ingest.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
 from touchstone.mesh.v1 import maintenance_service_pb2, maintenance_service_pb2_grpc
 from touchstone.reporting.v1 import (
@@ -42,6 +43,7 @@ from services.reporting.sources import Sources
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+_PEOPLE = people_service_pb2.DESCRIPTOR.services_by_name["PeopleService"]
 _CREDITS = credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"]
 
 _EVENTS_PAUSE_SECONDS = 0.1
@@ -53,6 +55,7 @@ async def main() -> None:
     settings = load(ServiceSettings)
     token = read_token(settings.service_token_file)
     ingest = open_channel(settings.ingest_address, token=token)
+    identity = open_channel(settings.identity_address, token=token)
     attribution = open_channel(settings.attribution_address, token=token)
     wakeups = Wakeups(settings.redis_url)
     live = Live(wakeups, lambda partitions: answers.positions(service.serving(), partitions))
@@ -76,6 +79,15 @@ async def main() -> None:
                 message_type=credit_pb2.OrderCredits,
                 apply=live.noting(follower.apply_credits),
                 made_from=("events",),
+            ),
+            Subscription(
+                log="people",
+                channel=identity,
+                method=f"/{_PEOPLE.full_name}/FollowPeople",
+                message_type=people_pb2.PeopleChange,
+                apply=live.noting(follower.apply_people),
+                made_from=("events",),
+                pause=_EVENTS_PAUSE_SECONDS,
             ),
         ],
         wakeups=wakeups,
@@ -117,7 +129,7 @@ async def main() -> None:
         ],
         tasks=[follow],
         ready=service.ready,
-        closing=[live.close, service.close, wakeups.close, ingest.close, attribution.close],
+        closing=[live.close, service.close, wakeups.close, ingest.close, identity.close, attribution.close],
     )
 
 

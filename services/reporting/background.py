@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.chores import paged
 from services.reporting import activities, counting, derived
+from services.reporting.domain.tenants import BEHIND_ALL_FACTS
 from services.reporting.experiments import following, summing
 from services.reporting.kinds import KINDS
 from services.reporting.store import conversions, experiment_sums, facts, rollups, tenants, waiting
@@ -17,18 +18,22 @@ _PAGE: Final = 2_000
 """Rows of a table that are deleted in a transaction."""
 
 COUNTED_AT_ONCE: Final = 500
-"""Orders that are counted in a transaction."""
+"""Orders, or facts of activity, that are counted in a transaction."""
 
 
 async def count_some(connection: AsyncConnection, partition: int) -> Sequence[bytes]:
-    """Counts a page of a tenant's orders under the settings told last; with the last page all figures change at once.
+    """Counts a page of a tenant's activity, then of its orders, under the settings told last; publishes nothing.
 
-    Publishes nothing.
+    With the last page all figures change at once.
     """
     tenant = await tenants.next_coming(connection, partition)
     if tenant is None or tenant.coming is None:
         return ()
     settled = tenant.newest
+    if tenant.coming.activity < BEHIND_ALL_FACTS:
+        reached = await activities.prepare_some(connection, KINDS, tenant, COUNTED_AT_ONCE)
+        await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, activity=reached))])
+        return ()
     if tenant.coming.reached is not None:
         # Orders of older editions are in no figure any more.
         start = max(tenant.coming.reached, (tenant.edition, "", ""))
@@ -37,11 +42,11 @@ async def count_some(connection: AsyncConnection, partition: int) -> Sequence[by
         sums = await counting.count(connection, [(None, stored_fact_of(fact.payload)) for fact in page], newest)
         await derived.put(connection, sums, newest)
         if len(page) == COUNTED_AT_ONCE:
-            reached = (page[-1].edition, page[-1].source, page[-1].order_id)
-            await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, reached=reached))])
+            last = (page[-1].edition, page[-1].source, page[-1].order_id)
+            await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, reached=last))])
             return ()
     await tenants.write(connection, [settled])
-    await activities.recount(connection, KINDS, settled)
+    await activities.take_over(connection, KINDS, settled)
     return ()
 
 

@@ -16,7 +16,7 @@ from services.reporting.domain.facts import OrderFact
 from services.reporting.domain.tenants import Tenant
 from services.reporting.experiments import following
 from services.reporting.kinds import KINDS
-from services.reporting.store import conversions, facts, rollups, tenants, waiting
+from services.reporting.store import coming_activity, conversions, facts, rollups, tenants, waiting
 from services.reporting.store.waiting import START, Waiting
 from services.reporting.wire.orders import fact_of, models_of, payload_of, stored_fact_of
 from services.reporting.wire.settings import rates_of, settings_of
@@ -91,8 +91,8 @@ async def _take_facts(
         counted = [change for change in changes if _is_reached(change[1], coming.get(change[1].tenant_id))]
         anew = {tenant_id: tenant.newest for tenant_id, tenant in coming.items()}
         await derived.put(connection, await counting.count(connection, counted, anew), anew)
-    before = [fact.payload for fact in known.values()]
-    await following.take_orders(connection, [entry.message for entry in newest.values()], before, known_tenants)
+    stored = [fact.payload for fact in known.values()]
+    await following.take_orders(connection, [entry.message for entry in newest.values()], stored, known_tenants)
     return known, read
 
 
@@ -144,6 +144,8 @@ async def _settled(
             after[tenant_id] = before.told(entry.position, time_zone, currency_code, settings)
     if not after:
         return {}
+    if anew := [tenant_id for tenant_id, tenant in after.items() if tenant.coming != known[tenant_id].coming]:
+        await coming_activity.clear(connection, anew)
     counted = await tenants.have_facts(connection, after)
     for tenant_id in after.keys() - counted:
         after[tenant_id] = replace(after[tenant_id].newest, counting=known[tenant_id].counting)

@@ -1,6 +1,8 @@
 """Answers `touchstone.reporting.v1.LiveService`."""
 
+import asyncio
 import hashlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -14,6 +16,7 @@ from touchstone.reporting.v1 import live_service_pb2_grpc as pb_grpc
 from touchstone.reporting.v1 import report_pb2, report_service_pb2
 
 from services.chassis import callers
+from services.chassis.tokens import expired
 from services.kernel.failures import InvalidArgumentError
 from services.reporting import answers
 from services.reporting.domain import watching
@@ -52,8 +55,8 @@ class LiveServicer(pb_grpc.LiveServiceServicer):
         request: pb.WatchFiguresRequest,
         context: Context,
     ) -> AsyncIterator[pb.WatchFiguresResponse]:
-        """All the figures, and then those after every change."""
-        tenant_id, after = callers.tenant_id(), request.after
+        """All the figures, and then those after every change, until the caller's token expires."""
+        tenant_id, after, ends = callers.tenant_id(), request.after, callers.caller().expire_time
         _check(request)
         asked = pb.WatchFiguresRequest()
         asked.CopyFrom(request)
@@ -61,8 +64,12 @@ class LiveServicer(pb_grpc.LiveServiceServicer):
         computation = _Computation(self._engine_of, self._parked_of, self._clock, tenant_id, asked)
         key = (tenant_id, asked.SerializeToString(deterministic=True))
         async with aclosing(self._live.watch(key, computation.compute, after)) as told:
-            async for response in told:
-                yield response
+            while True:
+                left = None if math.isinf(ends) else max(ends - self._clock(), 0.0)
+                try:
+                    yield await asyncio.wait_for(anext(told), left)
+                except TimeoutError:
+                    raise expired() from None
 
 
 def _check(request: pb.WatchFiguresRequest) -> None:

@@ -172,7 +172,7 @@ def experiment() -> Experiment:
 
 def counted(rows: list[tuple[str, int, int]]) -> Results:
     def bought(micros: int, time: int) -> tuple[Purchase, ...]:
-        return (Purchase("shop", f"{time}", time, "EUR", micros, micros, 0, ()),) if micros else ()
+        return (Purchase("shop", f"{time}", time, "EUR", micros, micros, (), ()),) if micros else ()
 
     people = [
         Person(

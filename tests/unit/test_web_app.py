@@ -84,9 +84,14 @@ class Sources(source_service_pb2_grpc.SourceServiceServicer):
         return source_service_pb2.ResolveParkedDeliveriesResponse(resolved=len(request.parked_ids))
 
 
+changed: list[str] = []
+"""The fields that settings were changed in, call by call."""
+
+
 class Tenants(tenant_service_pb2_grpc.TenantServiceServicer):
     async def UpdateSettings(self, request, _context):  # noqa: N802
-        assert request.update_mask.paths == ["time_zone"]
+        assert request.HasField("update_mask")
+        changed.append(",".join(request.update_mask.paths))
         return tenant_service_pb2.UpdateSettingsResponse(settings=request.settings)
 
 
@@ -384,6 +389,9 @@ async def test_paths_are_decoded_once(client):
 async def test_a_body_that_is_one_field(client):
     answer = await client.patch("/v1/settings?updateMask=timeZone", json={"timeZone": "Europe/Madrid"})
     assert answer.json()["settings"]["timeZone"] == "Europe/Madrid"
+    for body in ({"countTestOrders": False, "linkHosts": []}, {}, {"timeZone": None}):
+        (await client.patch("/v1/settings", json=body)).raise_for_status()
+    assert changed == ["time_zone", "count_test_orders,link_hosts", "", ""]
 
 
 @pytest.mark.parametrize(
