@@ -21,6 +21,7 @@ from services.reporting.domain.cells import (
     ProductCell,
     ProductSummary,
     StoreCell,
+    UniqueCell,
 )
 from services.reporting.domain.contributions import add, contributions
 from services.reporting.domain.definitions import CHANNEL
@@ -191,6 +192,7 @@ _ACTIVITY = f"""
 def fill(database_url: str, schema: str, sizes: list[Size]) -> None:
     """Fills the tables of `schema`, which is migrated and empty, and those of the facts beside it."""
     with psycopg.connect(database_url, autocommit=True, options=f"-c search_path={schema}") as connection:
+        connection.execute("SET work_mem = '256MB'")
         connection.execute(_TABLES)
         connection.execute("SELECT setseed(0.5)")
         for size in sizes:
@@ -228,7 +230,12 @@ def fill(database_url: str, schema: str, sizes: list[Size]) -> None:
 
 def _summarize(connection: "psycopg.Connection[Any]", tenant_id: str) -> None:
     """Writes what the cells sum up to, as it is written with them."""
-    for family, part in ((CreditCell, "model"), (ProductCell, "model"), (ActivityCell, "figure")):
+    for family, part in (
+        (CreditCell, "model"),
+        (ProductCell, "model"),
+        (ActivityCell, "figure"),
+        (UniqueCell, "figure"),
+    ):
         table = CELLS[family].name
         columns = ", ".join((*family._fields, *MEASURES[family]))
         parts = connection.execute(f"SELECT DISTINCT {part} FROM {table} WHERE tenant_id = %s", [tenant_id]).fetchall()  # type: ignore[arg-type] # of own words

@@ -6,7 +6,7 @@ They follow from the cells alone, and are written with them: a figure is the sam
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
@@ -21,13 +21,17 @@ from services.reporting.domain.cells import (
     Measures,
     ProductCell,
     ProductSummary,
+    TallyCell,
+    UniqueCell,
 )
-from services.reporting.domain.definitions import COLUMNS, CURRENCY, SKU, TIMES, Slice
+from services.reporting.domain.definitions import COLUMNS, CURRENCY, DAY, SKU, TIMES, Slice
 from services.reporting.domain.named_reports import REPORTS
 
 DAILY: Final = "day"
 WEEKLY: Final = "week"
-"""The cuts of products: all of a day, and each of a week."""
+"""The cuts of products: all of a day, and each of a week. Of who is unique: a day's."""
+WHOLE: Final = "whole"
+"""Who is unique in the whole of a period: the days', less those who had counted before in it."""
 
 Cut = tuple[str, ...]
 """Fields of cells that a summary keeps, in alphabetic sequence; a field that every cell of it has in common is one too."""
@@ -73,12 +77,13 @@ def summary(slice_: Slice, dimensions: Collection[str], filters: Collection[str]
         return cut if alone and cut in _OF_CREDITS else None
     if slice_.family is ActivityCell:
         return cut if cut in _OF_ACTIVITY.get(str(dict(slice_.where)["figure"]), ()) else None
+    times = {*dimensions, *filters} & {*TIMES}
+    if slice_.family is UniqueCell:
+        return (DAILY,) if DAY in dimensions else None if times else (WHOLE,)
     if slice_.family is ProductCell and not cut:
         return (DAILY,)
     # A week can't be told apart by days.
-    return (
-        (WEEKLY,) if slice_.family is ProductCell and cut == (SKU,) and not {*dimensions, *filters} & {*TIMES} else None
-    )
+    return (WEEKLY,) if slice_.family is ProductCell and cut == (SKU,) and not times else None
 
 
 def cut_name(cut: Cut) -> str:
@@ -101,14 +106,10 @@ def summaries(sums: Mapping[Cell, Measures]) -> dict[Cell, Measures]:
     found: dict[Cell, list[int]] = {}
     sets: dict[tuple[object, ...], list[tuple[CreditCell, Measures]]] = defaultdict(list)
     for cell, measures in sums.items():
-        if isinstance(cell, ActivityCell):
-            for summed in _of_activity(cell):
-                _add(found, summed, measures)
-        elif isinstance(cell, ProductCell):
-            for summed in _of_product(cell):
-                _add(found, summed, measures)
-        elif isinstance(cell, CreditCell):
+        if isinstance(cell, CreditCell):
             sets[cell[: CreditCell._fields.index("place")]].append((cell, measures))
+        for summed in _alone(cell):
+            _add(found, summed, measures)
     for alike in sets.values():
         _add_set(found, alike)
     return {cell: tuple(measures) for cell, measures in found.items() if any(measures)}
@@ -133,6 +134,16 @@ def _add(found: dict[Cell, list[int]], cell: Cell, measures: Sequence[int]) -> N
         return
     for place, measure in enumerate(measures):
         known[place] += measure
+
+
+def _alone(cell: Cell) -> Iterable[Cell]:
+    """The summaries that a cell is in, whatever others there are."""
+    if isinstance(cell, ActivityCell):
+        return _of_activity(cell)
+    if isinstance(cell, ProductCell):
+        return _of_product(cell)
+    # Whoever counts on a day, and was last counted on any other, is one of the day's.
+    return (TallyCell(*cell[:4]),) if isinstance(cell, UniqueCell) else ()
 
 
 def _of_activity(cell: ActivityCell) -> Iterator[ActivitySummary]:

@@ -192,6 +192,11 @@ def _cells(source: _Source, days: str) -> str:
         named = "".join(f"{at} AS {name}, " for at, name in zip(("value", "detail"), source.cut, strict=False))
         where = f"FROM activity_summary WHERE cut = '{cut_name(source.cut)}'"
         return f"(SELECT {', '.join(_ACTIVITY)}, {named}{measures} {where}) AS activity_sum"
+    if source.family is UniqueCell:
+        counted = "SELECT tenant_id, edition, figure, day"
+        known = f"{counted}, -people FROM unique_cell WHERE previous_day >= :{days}_start"
+        whole = "" if source.cut == (DAILY,) else f" UNION ALL {known}"
+        return f"({counted}, amount AS people FROM tally_cell{whole}) AS different"
     columns = f"SELECT {', '.join(_ORDERS)}, sku, {measures} FROM"
     if source.cut == (DAILY,):
         return f"({columns} product_summary WHERE cut = '{DAILY}') AS product_sum"
@@ -264,7 +269,7 @@ def _conditions(
         yield f"day BETWEEN :{_days(shape, when)}_start AND :{_days(shape, when)}_end"
     elif when == THEN:
         yield f"day <= :{_days(shape, when)}_end"
-    if family is UniqueCell:
+    if family is UniqueCell and source.cut is None:
         yield _first_in_row(shape, when)
     if not shape.all_currencies and family is ActivityCell:
         # What is no money has no currency, and is in every report.

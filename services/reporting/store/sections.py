@@ -16,6 +16,7 @@ from services.reporting.domain.reports import Plan
 from services.reporting.store.report_statements import section
 from services.reporting.store.reports import Scope, parameters_of, shape_of
 
+_ONE_PLAN: Final = b"SET LOCAL plan_cache_mode = force_generic_plan"
 _ALL: Final = "ALL"
 _NAMED: Final = re.compile(r":([a-z_]+)")
 
@@ -52,8 +53,9 @@ async def read(connection: AsyncConnection, sections: Sections, *, size: int) ->
     for plan in sections.plans:
         bound |= parameters_of(plan, sections.scope)
     raw: Any = (await connection.get_raw_connection()).driver_connection
-    # Prepared from the first time on: reading so long a statement takes the server longer than answering it.
+    # Prepared from the first time on, whatever the values are: to plan so long a statement takes longer than to run it.
     async with AsyncRawCursor(raw) as cursor:
+        await cursor.execute(_ONE_PLAN)
         await cursor.execute(statement, [bound[name] for name in names], prepare=True)
         found = sorted(await cursor.fetchall())
     told = {number: list(rows) for number, rows in groupby(found, key=lambda row: row[0])}
