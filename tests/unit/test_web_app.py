@@ -128,9 +128,11 @@ _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 class Health(health_pb2_grpc.HealthServicer):
     serving = True
+    differing = False
 
-    async def Check(self, _request, _context):  # noqa: N802
-        return health_pb2.HealthCheckResponse(status=1 if self.serving else 2)
+    async def Check(self, request, _context):  # noqa: N802
+        good = not self.differing if request.service == "agreement" else self.serving
+        return health_pb2.HealthCheckResponse(status=1 if good else 2)
 
 
 class World:
@@ -454,7 +456,12 @@ async def test_replaying_what_was_parked(client, world):
 
 
 async def test_health_names_who_is_not_ready(client, world):
-    assert (await client.get("/healthz")).status_code == 200
+    answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()["agreement"]) == (200, "AGREES")
+    # Credits that differ are an alarm, and no reason to send nobody here.
+    world.health.differing = True
+    answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()["agreement"]) == (200, "DIFFERS")
     world.health.serving = False
     answer = await client.get("/healthz")
     assert answer.status_code == 503
