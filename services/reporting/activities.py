@@ -9,11 +9,11 @@ from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
 from services.reporting.domain.activity_records import ActivityRecord
-from services.reporting.domain.cells import Cell, Measures
+from services.reporting.domain.cells import ActivityCell, Cell, Measures
 from services.reporting.domain.contributions import add
 from services.reporting.domain.pending import Pending
-from services.reporting.domain.tenants import Tenant
-from services.reporting.store import activities, activity_records, pending, rollups
+from services.reporting.domain.tenants import BEHIND_ALL_FACTS, FactPlace, Tenant
+from services.reporting.store import activities, activity_records, coming_activity, pending, rollups
 from services.reporting.store.activities import Key
 
 
@@ -80,18 +80,61 @@ async def apply(
     await rollups.add(connection, {cell: measures for cell, measures in sums.items() if any(measures)})
     await pending.write(connection, until)
     await activity_records.write(connection, shown(kinds, tenants, changed.items()))
-    return {key: (before.get(key, b""), state) for key, state in changed.items()}
+    told_of = {key: (before.get(key, b""), state) for key, state in changed.items()}
+    await _prepare(
+        connection, kinds, tenants, {key: both for key, both in told_of.items() if _is_reached(tenants, key)}
+    )
+    return told_of
 
 
-async def recount(connection: AsyncConnection, kinds: Mapping[str, Kind], tenant: Tenant) -> None:
-    """Sums a tenant's rollups of activity and writes its records anew, in the caller's transaction."""
-    await rollups.clear_activity(connection, tenant.tenant_id)
-    await pending.clear(connection, tenant.tenant_id)
-    await activity_records.clear(connection, tenant.tenant_id)
-    async for chunk in activities.read_all(connection, tenant.tenant_id):
-        await rollups.add(connection, summed(kinds, tenant, chunk))
-        await pending.add(connection, awaited(kinds, tenant, chunk))
-        await activity_records.write(connection, shown(kinds, {tenant.tenant_id: tenant}, chunk))
+def _is_reached(tenants: Mapping[str, Tenant], key: Key) -> bool:
+    """True for a fact of which is known what it will count as; the others come in their sequence."""
+    coming = tenants[key[0]].coming
+    return coming is not None and key[1:] <= coming.activity
+
+
+async def prepare_some(connection: AsyncConnection, kinds: Mapping[str, Kind], tenant: Tenant, count: int) -> FactPlace:
+    """Finds out of some facts what they will count as under the settings told last; answers how far it is."""
+    place = tenant.coming.activity if tenant.coming else BEHIND_ALL_FACTS
+    page = await activities.read_page(connection, tenant.tenant_id, place, count)
+    await _prepare(connection, kinds, {tenant.tenant_id: tenant}, {key: (b"", state) for key, state in page})
+    return page[-1][0][1:] if len(page) == count else BEHIND_ALL_FACTS
+
+
+async def _prepare(
+    connection: AsyncConnection,
+    kinds: Mapping[str, Kind],
+    tenants: Mapping[str, Tenant],
+    changes: Mapping[Key, tuple[bytes, bytes]],
+) -> None:
+    """Keeps what changes of facts change of the difference between the coming counting and the present one."""
+    amounts: dict[ActivityCell, int] = defaultdict(int)
+    facts: list[Key] = []
+    for full_key, states in changes.items():
+        tenant_id, name, key = full_key
+        kind, now = kinds[name], tenants[tenant_id]
+        for state, sign in zip(states, (-1, 1), strict=True):
+            if not state:
+                continue
+            for way, of_way in ((now.newest, sign), (now, -sign)):
+                for cell, (amount,) in kind.contributions(way, key, state).items():
+                    if isinstance(cell, ActivityCell):
+                        amounts[cell] += of_way * amount
+        before, after = states
+        if before or any(of(now, key, after) != of(now.newest, key, after) for of in (kind.pending, kind.record)):
+            facts.append(full_key)
+    await coming_activity.add(connection, {cell: amount for cell, amount in amounts.items() if amount}, facts)
+
+
+async def take_over(connection: AsyncConnection, kinds: Mapping[str, Kind], tenant: Tenant) -> None:
+    """Counts by the settings told last what was prepared, in the caller's transaction; these are the tenant's now."""
+    async for cells in coming_activity.take_cells(connection, tenant.tenant_id):
+        await rollups.add(connection, {cell: (amount,) for cell, amount in cells.items()})
+    async for keys in coming_activity.take_facts(connection, tenant.tenant_id):
+        states = await activities.read(connection, keys)
+        until = {key: kinds[key[1]].pending(tenant, key[2], state) for key, state in states.items()}
+        await pending.write(connection, until)
+        await activity_records.write(connection, shown(kinds, {tenant.tenant_id: tenant}, states.items()))
 
 
 def summed(kinds: Mapping[str, Kind], tenant: Tenant, facts: Iterable[tuple[Key, bytes]]) -> dict[Cell, Measures]:

@@ -18,10 +18,10 @@ from touchstone.reporting.v1 import record_service_pb2 as pb
 from gateway.web.protojson.writing import writer
 from services.chassis.follow import Entry
 from services.kernel.failures import InvalidArgumentError
-from services.reporting import activities, answers, background, follower
-from services.reporting.kinds import KINDS
+from services.reporting import answers, background, follower
 from services.reporting.recount import verify
 from tests.contracts.test_records import NOVEMBER, PARTITION, engine, file, no_orders, servicer
+from tests.reporting.settling import settle
 
 __all__ = ["engine", "no_orders", "servicer"]
 
@@ -241,20 +241,20 @@ async def test_records_do_not_depend_on_sequence_or_batches_and_follow_the_setti
     await tell(engine, [*reversed(TOLD), *TOLD[:4]], size=3, first=50)
     assert ((await conversations(servicer)).records, (await journeys(servicer)).records) == expected
 
-    async with engine.begin() as connection:
-        tenant = await answers.read_tenant(connection, "acme")
-        await activities.recount(connection, KINDS, tenant)
-    assert ((await conversations(servicer)).records, (await journeys(servicer)).records) == expected
-
     await tell(engine, [settings(count_crawlers=True, abandonment_silence={"seconds": 10**9})], first=200)
     async with engine.begin() as connection:
         await background.count_some(connection, PARTITION)
+    assert ((await conversations(servicer)).records, (await journeys(servicer)).records) == expected
+    await settle(engine)
     shown = {
         one.conversation_id: (one.status, one.classification_type) for one in (await conversations(servicer)).records
     }
     assert shown["a"][0] == record_pb2.ConversationRecord.OPEN
     assert shown["b"][1] == ""
     assert "d" in shown
+    await tell(engine, [SETTINGS], first=300)
+    await settle(engine)
+    assert ((await conversations(servicer)).records, (await journeys(servicer)).records) == expected
 
 
 async def test_a_conversation_that_turns_out_to_be_a_crawlers_is_no_longer_shown(engine, servicer):

@@ -21,7 +21,23 @@ _TENANT = (
            settings bytea NOT NULL,
            edition bigint,
            source text COLLATE "C" NOT NULL,
-           order_id text COLLATE "C" NOT NULL)""",
+           order_id text COLLATE "C" NOT NULL,
+           activity_kind text COLLATE "C" NOT NULL,
+           activity_key text COLLATE "C" NOT NULL)""",
+    # What a coming counting will change of activity: of cells by how much, and of which facts what is shown or awaited.
+    """CREATE TABLE coming_activity_cell (
+           tenant_id text COLLATE "C" NOT NULL,
+           figure text COLLATE "C" NOT NULL,
+           day date NOT NULL,
+           cut_name text COLLATE "C" NOT NULL,
+           cut text NOT NULL,
+           amount bigint NOT NULL,
+           PRIMARY KEY (tenant_id, figure, day, cut_name))""",
+    """CREATE TABLE coming_activity_fact (
+           tenant_id text COLLATE "C" NOT NULL,
+           kind text COLLATE "C" NOT NULL,
+           key text COLLATE "C" NOT NULL,
+           PRIMARY KEY (tenant_id, kind, key))""",
 )
 
 _RATES = (
