@@ -68,7 +68,8 @@ def json_objects(kind: RecordKind, rows: Sequence[Sequence[Any]]) -> list[bytes]
                 name: write(value, row[currency])
                 for name, write, currency, value in zip(names, writers, currencies, row, strict=True)
                 if write is not None and value is not None and value != ""
-            }
+            },
+            option=orjson.OPT_UTC_Z,
         )
         for row in rows
     ]
@@ -88,7 +89,7 @@ _WRITERS: Final[dict[Is, Callable[[Any, str], Any]]] = {
     Is.TEXT: lambda value, _: value,
     Is.WORD: lambda value, _: value,
     Is.COUNT: lambda value, _: value,
-    Is.MOMENT: lambda value, _: datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    Is.MOMENT: lambda value, _: datetime.fromtimestamp(value, UTC),
     Is.MONEY: lambda value, currency: {"currencyCode": currency, "micros": str(value)},
     Is.FRACTION: lambda value, _: value / 1_000_000,
     Is.COUNTED: lambda value, currency: {"currencyCode": currency, "micros": str(value)},
