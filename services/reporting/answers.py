@@ -11,7 +11,7 @@ from services.reporting.domain.definitions import SKU
 from services.reporting.domain.figures import AsOf, Report, Row
 from services.reporting.domain.named import NamedAnswer, NamedRequest, every_day, joined, plan_named, total_of
 from services.reporting.domain.periods import Period, day_of
-from services.reporting.domain.reports import Plan
+from services.reporting.domain.reports import Plan, check_models
 from services.reporting.domain.statement import WholeStatement, compose
 from services.reporting.domain.tenants import Tenant
 from services.reporting.store import products, reports, sections, statements, tenants
@@ -41,8 +41,12 @@ async def report(engine: AsyncEngine, tenant_id: str, plan: Plan, model: str, *,
 async def report_at(
     connection: AsyncConnection, tenant: Tenant, plan: Plan, model: str, *, offset: int, limit: int
 ) -> Report:
-    """Computes a report in the connection's moment."""
+    """Computes a report in the connection's moment.
+
+    Raises `InvalidArgumentError` naming `metrics` for one that is of a certain model, where that is not active.
+    """
     tenant.model_version(model)
+    check_models(plan, tenant.models)
     shown = plan.currencies(tenant.currency_code)
     scope = _scope(tenant, model, shown)
     rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)

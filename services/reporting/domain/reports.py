@@ -1,6 +1,6 @@
 """Reports: what is asked for, checked against the catalogue, as a plan that can be computed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -84,6 +84,16 @@ class Plan:
         if currencies is not None and len(currencies) == 1:
             return currencies[0]
         return reporting_currency if currencies is None or reporting_currency in currencies else None
+
+
+def check_models(plan: Plan, active: Collection[str]) -> None:
+    """Raises `InvalidArgumentError` for the first metric of a certain model that is not active."""
+    for index, metric in enumerate(plan.metrics):
+        for slice_ in metric.slices:
+            if slice_.model and slice_.model not in active:
+                there_are = ", ".join(sorted(active)) or "none"
+                told = f"{metric.name} is of the model {slice_.model!r}, which is not active; there are: {there_are}"
+                raise InvalidArgumentError.of(f"metrics[{index}]", told)
 
 
 @lru_cache(maxsize=1_024)
