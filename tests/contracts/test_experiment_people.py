@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.ingest.v1 import event_pb2, settings_pb2
 from touchstone.reporting.v1 import experiment_pb2 as reported
 
 from services.chassis.callers import Caller, set_caller
+from services.reporting import answers
 from services.reporting.experiment_servicer import ExperimentServicer
+from services.reporting.experiments.asking import differing
 from tests.contracts.experimenting import (
     EUR,
     FIELDS,
@@ -103,6 +106,18 @@ async def test_an_order_of_two_who_were_unlinked_is_that_ones_who_was_exposed_th
     await ingest.tell(exposure("2", "bright", 1, email="a@x.example"))
     assert in_arms(await report(servicer)) == [("plain", 1, 0), ("bright", 1, 10)]
     await ingest.check_sums()
+
+
+async def test_a_number_that_is_wrong_is_found(engines, servicer, ingest):
+    await replace(servicer, experiment())
+    await ingest.work()
+    await ingest.tell(exposure("1", "plain", 1, visitor="v1"))
+    wrong = text("UPDATE experiment_cell SET amount = amount + 1 WHERE name = 'people'")
+    for expected in (0, 1):
+        async with answers.moment(engines[0]) as connection:
+            assert await differing(connection, await answers.read_tenant(connection, "acme")) == expected
+        async with engines[0].begin() as connection:
+            await connection.execute(wrong)
 
 
 VISITORS = [f"v{number}" for number in range(6)]

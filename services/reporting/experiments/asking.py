@@ -90,6 +90,20 @@ async def count_all(
     return {part: number for part, number in parts.items() if number}
 
 
+async def differing(connection: AsyncConnection, tenant: Tenant) -> int:
+    """How many numbers of a tenant's experiments aren't what everybody comes to, of those that are complete."""
+    sums = await experiment_sums.read(connection, tenant.tenant_id)
+    found = 0
+    for name, rules in (await read_rules(connection, tenant)).items():
+        known = sums.get(name)
+        if known is None or known.rules != rules.name or known.reached is not None:
+            continue
+        kept = await experiment_sums.read_cells(connection, tenant.tenant_id, name, EVER.start, EVER.end)
+        expected = await count_all(connection, tenant, rules)
+        found += sum(kept.get(part, 0) != expected.get(part, 0) for part in kept.keys() | expected.keys())
+    return found
+
+
 class Remembered:
     """Reports as they were last computed, of which some are kept: while nothing was followed since, they hold.
 

@@ -105,6 +105,8 @@ async def take_people(
     units = await exposures.read(connection, await exposures.named_by(connection, changed))
     persons = await _place(connection, {unit: row.state for unit, row in units.items()}, units)
     experimenting = await experiments.tenants_with_sets(connection, {tenant_id for tenant_id, _ in changed})
+    if not experimenting:
+        return
     present = await tenants.read(connection, experimenting)
     for tenant_id in sorted(experimenting):
         turned = {named[1] for named in changed if named[0] == tenant_id}
