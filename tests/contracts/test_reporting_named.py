@@ -186,6 +186,23 @@ async def test_products_tell_assisted_beside_all(servicer):
     assert figure(answer.totals.metrics, "assistant_cost") == 300
 
 
+async def test_products_are_told_the_same_in_every_period_whatever_weeks_are_in_it(engine, servicer):
+    await tell_settings(engine)
+    days = [f"2026-11-{day:02}" for day in range(1, 22)]
+    await tell(engine, *(sale(day, f"{day}T10:00:00", 2**place) for place, day in enumerate(days)))
+
+    for start in range(8):
+        for end in {start, start + 3, start + 6, start + 7, start + 12, 20}:
+            answer = await ask(servicer, "products", start_date=days[start], end_date=days[end])
+            [by_product] = answer.tables
+            sold = [
+                (row.dimensions["sku"], *figures(row.metrics, "product_revenue", "units")) for row in by_product.rows
+            ]
+            assert sold == [("MUG", 2 ** (end + 1) - 2**start, 2 * (end + 1 - start))]
+            earlier = [figure(row.compared, "units") for row in by_product.rows]
+            assert earlier == [2 * min(start, end + 1 - start)]
+
+
 @pytest.mark.usefixtures("november")
 async def test_products_are_told_by_their_newest_names(engine, servicer):
     told = [
