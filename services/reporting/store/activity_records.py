@@ -21,7 +21,6 @@ class _Table(NamedTuple):
     read: TextClause
     write: TextClause
     delete: TextClause
-    clear: TextClause
 
 
 def _table(name: str, record: type[ActivityRecord]) -> _Table:
@@ -44,7 +43,6 @@ def _table(name: str, record: type[ActivityRecord]) -> _Table:
                    CROSS JOIN LATERAL (
                        SELECT ctid FROM {name} WHERE tenant_id = told.tenant_id AND key = told.key OFFSET 0) AS row))"""
         ),
-        clear=text(f"DELETE FROM {name} WHERE tenant_id = :tenant_id"),
     )
 
 
@@ -79,9 +77,3 @@ async def read_all(connection: AsyncConnection, tenant_id: str) -> AsyncIterator
     for kind, table in _TABLES.items():
         async for key, *fields in await connection.stream(table.read, {"tenant_id": tenant_id}):
             yield (tenant_id, kind, key), table.record(*fields)
-
-
-async def clear(connection: AsyncConnection, tenant_id: str) -> None:
-    """Forgets the records of a tenant's facts."""
-    for table in _TABLES.values():
-        await connection.execute(table.clear, {"tenant_id": tenant_id})
