@@ -182,11 +182,8 @@ async def live(ingest: Ingest, servicer: ExperimentServicer, of: dict[str, list[
 async def test_lives_end_in_the_same_report_whatever_comes_first(engines, servicer, ingest, seed):
     told = life(random.Random(seed))
     ends = {await live(ingest, servicer, told, random.Random(100 * seed))}
-    for again in (1, 2):
-        other = await new_ingest(engines)
-        ends.add(
-            await live(other, ExperimentServicer(lambda: engines[0], other), told, random.Random(100 * seed + again))
-        )
+    other = await new_ingest(engines)
+    ends.add(await live(other, ExperimentServicer(lambda: engines[0], other), told, random.Random(100 * seed + 1)))
     assert len(ends) == 1
 
 
