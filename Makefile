@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LANES ?= 2
 READY := $(VENV)/.ready
 PROTOS := $(shell find protos/touchstone -name '*.proto')
 GENERATED := protos/gen/.ready
@@ -39,12 +40,12 @@ up: setup  ## start everything, until Ctrl-C
 demo: setup  ## play a small shop's week into the running system
 	@$(BIN)/touchstone demo
 
-test: setup  ## run the tests
-	$(BIN)/pytest -m "not faults"
-	$(BIN)/pytest -m faults
+test: setup  ## run the tests, in two lanes; LANES=1 runs one after another
+	$(BIN)/pytest -m "not faults" -n $(LANES)
+	$(BIN)/pytest tests/faults -m faults -n $(LANES)
 
 test-faults: setup  ## only those that kill processes
-	$(BIN)/pytest -m faults
+	$(BIN)/pytest tests/faults -m faults -n $(LANES)
 
 lint: setup  ## every check that runs nothing
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""The engines of the tests: real ones, started once, in a directory that is thrown away."""
+"""The engines of the tests: real ones, started once in each lane, in a directory that is thrown away."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -14,6 +15,7 @@ from hypothesis import settings
 
 from deploy.local import engines, programs
 from deploy.local.ports import free_ports
+from tests.lanes import Lanes, in_sequence
 
 # A slow machine is no defect; and what runs unattended tries the same examples each time, what runs by hand new ones.
 settings.register_profile("by hand", deadline=None)
@@ -23,6 +25,16 @@ settings.load_profile("unattended" if os.environ.get("CI") else "by hand")
 # Quick, and honest about what tests can see: a commit still reaches the operating system before it is answered, so
 # that killing Postgres loses nothing. Only the power may not fail.
 QUICK = {**engines.POSTGRES_SETTINGS, "shared_buffers": "128MB", "fsync": "off", "full_page_writes": "off"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = in_sequence(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    config.option.loadscopereorder = False
+    return Lanes(config, log)
 
 
 def _run(engine: engines.Engine, log: Path) -> Iterator[str]:

@@ -75,6 +75,8 @@ export function channels(place, { rows = [] }) {
   );
 }
 
+const product = (sku, name) => (name ? `${name} (${sku})` : sku || "without a number");
+
 export function products(place, { rows = [], totalSize = "0" }) {
   if (!rows.length) return show(place, empty("Nothing was sold in this period."));
   const more = Number(totalSize) - rows.length;
@@ -83,8 +85,8 @@ export function products(place, { rows = [], totalSize = "0" }) {
     table(
       "Products",
       ["Product", "Assisted units", "Assisted revenue", "All units", "All revenue"],
-      rows.map(({ dimensions, metrics }) => ({
-        cells: [dimensions.sku || "without a number", figure(metrics.assisted_units), figure(metrics.assisted_revenue), figure(metrics.units), figure(metrics.product_revenue)],
+      rows.map(({ dimensions, displayNames = {}, metrics }) => ({
+        cells: [product(dimensions.sku, displayNames.sku), figure(metrics.assisted_units), figure(metrics.assisted_revenue), figure(metrics.units), figure(metrics.product_revenue)],
       })),
     ),
     more > 0 ? element("p", { class: "hint" }, `and ${count(more)} more`) : null,

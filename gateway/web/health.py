@@ -12,6 +12,9 @@ from starlette.responses import Response
 
 _PATIENCE: Final = 2.0
 _SERVING: Final = "SERVING"
+_DETAIL: Final = "agreement"
+"""What attribution's health calls whether its stored credits are those that it explains."""
+_AGREEMENT: Final = {_SERVING: "AGREES", "NOT_SERVING": "DIFFERS"}
 
 
 class HealthEndpoint:
@@ -21,16 +24,24 @@ class HealthEndpoint:
         self._checks = {name: health_pb2_grpc.HealthStub(channel).Check for name, channel in channels.items()}
 
     async def answer(self, _request: Request) -> Response:
-        """200 with every service SERVING, else 503: `{"services": {"ingest": "NOT_SERVING", …}}`."""
+        """200 with every service SERVING, else 503: `{"services": {"ingest": "NOT_SERVING", …}}`.
+
+        `agreement` says whether stored credits are those that are explained; it decides nothing.
+        """
         states = await asyncio.gather(*(self._state(name) for name in self._checks))
         services = dict(zip(self._checks, states, strict=True))
+        told = await self._state("attribution", _DETAIL) if "attribution" in self._checks else ""
         ready = all(state == _SERVING for state in states)
-        body = {"status": _SERVING if ready else "NOT_SERVING", "services": services}
+        body = {
+            "status": _SERVING if ready else "NOT_SERVING",
+            "services": services,
+            "agreement": _AGREEMENT.get(told, "UNKNOWN"),
+        }
         return Response(orjson.dumps(body), 200 if ready else 503, {"cache-control": "no-store"}, "application/json")
 
-    async def _state(self, name: str) -> str:
+    async def _state(self, name: str, detail: str = "") -> str:
         try:
-            told = await self._checks[name](health_pb2.HealthCheckRequest(), timeout=_PATIENCE)
+            told = await self._checks[name](health_pb2.HealthCheckRequest(service=detail), timeout=_PATIENCE)
         except grpc.aio.AioRpcError:
             return "UNREACHABLE"
         return str(health_pb2.HealthCheckResponse.ServingStatus.Name(told.status))

@@ -29,6 +29,7 @@ _START = OrderKey("", "", "")
 _log = logging.getLogger(__name__)
 _meter = metrics.get_meter(__name__)
 _checked = _meter.create_counter("touchstone.agreement.checked", description="orders computed again")
+_standing = _meter.create_gauge("touchstone.agreement.standing", description="orders that differ, as far as is known")
 _different = _meter.create_counter("touchstone.agreement.different", description="orders found to differ")
 
 
@@ -78,12 +79,20 @@ async def check_some(engine: AsyncEngine) -> None:
         await alarms.clear_alarms(connection, ({*every} | {*differed}) - {*compared.different})
         if page or last != _START:
             await alarms.move_cursor(connection, page[-1].key if len(page) == CHECKED_AT_ONCE else _START)
+        standing = await alarms.count_all(connection)
+    _standing.set(standing)
     _checked.add(compared.checked)
     _different.add(len(found))
     for key in found:
         _log.error(
             "stored credits differ from those computed: order %s of %s/%s", key.order_id, key.tenant_id, key.source
         )
+
+
+async def agrees(engine: AsyncEngine) -> bool:
+    """True while no order is known whose stored credits differ from those computed."""
+    async with engine.connect() as connection:
+        return not await alarms.count_all(connection)
 
 
 async def _check_for_ever(engine: AsyncEngine, _turn: Turn) -> None:

@@ -48,13 +48,12 @@ class _Batch:
                 self.orders.setdefault(key, []).append(events_wire.told(event))
                 self.order_causes[key] = Cause(BY_ORDER, position, logged.receive_time.ToMicroseconds())
             case "interaction" | "conversation" | "storefront":
-                what = events_wire.happened(logged.source, event)
+                kept = event.SerializeToString(deterministic=True)
+                what = events_wire.happened_again(logged.source, kept)
                 if what is None:
                     return
                 self.times[position] = logged.receive_time.ToMicroseconds()
-                self.happened.append(
-                    Happened(tenant_id, position, what, event.SerializeToString(), self.times[position])
-                )
+                self.happened.append(Happened(tenant_id, position, what, kept, self.times[position]))
             case "settings":
                 self.settings[tenant_id] = (position, event.settings.SerializeToString(deterministic=True))
             case "models":
@@ -110,6 +109,7 @@ async def apply_people(
     ]
     await blocks.append(connection, blocks.IDENTIFIERS, rows)
     known_editions = await editions_of(connection, {tenant_id for tenant_id, _ in changed})
+    windows = {tenant_id: micros(known.window) for tenant_id, known in known_editions.items()}
     concerned = [
         reopening.ByIdentifier(
             tenant_id,
@@ -117,14 +117,15 @@ async def apply_people(
             hub=standing.hub != was.hub,
             person_before=was.person_id,
             person_after=standing.person_id,
-            window_micros=micros(known_editions[tenant_id].window),
+            window_micros=windows[tenant_id],
             position=_position(standing),
         )
         for (tenant_id, identifier), standing in changed.items()
         for was in (before.get((tenant_id, identifier), _UNKNOWN),)
     ]
     times = {entry.position: entry.message.cause_receive_time.ToMicroseconds() for entry in entries}
-    found = await reopening.orders_by_people(connection, partition, concerned, times)
+    blocked = {(tenant_id, identifier) for tenant_id, known in known_editions.items() for identifier in known.blocked}
+    found = await reopening.orders_by_people(connection, partition, concerned, times, blocked)
     told = [
         reopened(order.key, order, (), Cause(BY_PEOPLE, found[order.key], times.get(found[order.key], 0)))
         for order in await orders.read_orders(connection, found)

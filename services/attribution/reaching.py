@@ -12,7 +12,7 @@ from services.attribution.domain.touches import Touch
 from services.attribution.store import blocks, facts, reopening, touches
 from services.attribution.store.moments import micros
 from services.attribution.store.orders import OrderKey
-from services.kernel.identifiers import Identifier, Kind
+from services.kernel.identifiers import Kind
 
 
 class Happened(NamedTuple):
@@ -68,22 +68,14 @@ def _by_itself(one: Happened, spans: Spans) -> Iterable[reopening.ByTouch]:
         return
     span = spans.seen if isinstance(what, Seen) else spans.touch[what.channel]
     ever = isinstance(what, Touch) and what.channel in spans.session_channels
+    tenant_id, position, since = one.tenant_id, one.position, micros(what.occur_time)
+    # One more: both times are rounded down.
+    through = None if span is None else since + micros(span) + 1
     for identifier in what.identifiers:
-        if span is not None:
-            yield _by_touch(one, identifier, what.occur_time, span)
+        if through is not None:
+            yield reopening.ByTouch(tenant_id, identifier, since, through, position)
         if ever and identifier.kind is Kind.SESSION:
-            yield _by_touch(one, identifier, what.occur_time, EVER)._replace(personal=False)
-
-
-def _by_touch(one: Happened, identifier: Identifier, since: int, span: int) -> reopening.ByTouch:
-    return reopening.ByTouch(
-        tenant_id=one.tenant_id,
-        identifier=identifier,
-        from_micros=micros(since),
-        # One more: both times are rounded down.
-        through_micros=micros(since) + micros(span) + 1,
-        position=one.position,
-    )
+            yield reopening.ByTouch(tenant_id, identifier, since, since + micros(EVER) + 1, position, personal=False)
 
 
 async def _by_conversations(

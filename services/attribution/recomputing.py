@@ -135,6 +135,8 @@ async def _move_identifiers(connection: AsyncConnection, changed: Sequence[Reope
     gone: list[OrderIdentifier] = []
     new: list[OrderIdentifier] = []
     for one in changed:
+        if one.told is one.before:
+            continue
         before, now = _findable(one.before), _findable(one.told)
         gone += [OrderIdentifier(one.key, *found_by) for found_by in before - now]
         new += [OrderIdentifier(one.key, *found_by) for found_by in now - before]

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
-from touchstone.ingest.v1 import event_pb2
 
 from services.attribution.domain.attribute import NOTHING, Around, Attribution, People
 from services.attribution.domain.baskets import Seen
@@ -111,7 +110,7 @@ async def _gather(
     found = await find_touches(connection, searches)
     happened: dict[int, list[Touch | Step | Seen]] = {}
     for number, source, event in found:
-        what = events_wire.happened(source, event_pb2.Event.FromString(event))
+        what = events_wire.happened_again(source, event)
         if what is not None:
             happened.setdefault(number, []).append(what)
     theirs = {

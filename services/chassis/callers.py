@@ -1,8 +1,9 @@
 """Who calls, for which tenant, and how long they wait: known to all code that runs on behalf of the call."""
 
+import math
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.kernel.failures import PermissionDeniedError, UnauthenticatedError
 
@@ -21,11 +22,15 @@ INSTALLATION = "installation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Somebody whose token was verified. `tenant_id` is None when neither the token nor the call names one."""
+    """Somebody whose token was verified. `tenant_id` is None when neither the token nor the call names one.
+
+    `expire_time` is when the token ends, in seconds of Unix time: what outlasts a call must end with it.
+    """
 
     subject: str
     tenant_id: str | None
     scopes: frozenset[str]
+    expire_time: float = math.inf
 
     def has_any(self, needed: frozenset[str]) -> bool:
         """True when one of the scopes suffices."""
@@ -40,7 +45,7 @@ class Caller:
             return self
         if self.tenant_id is not None or self.scopes.isdisjoint((MESH, INSTALLATION)):
             raise PermissionDeniedError("TENANT_MISMATCH", "The token does not open this tenant.")
-        return Caller(subject=self.subject, tenant_id=tenant, scopes=self.scopes)
+        return replace(self, tenant_id=tenant)
 
 
 _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)

@@ -49,7 +49,7 @@ TABLES = (
 """What a schema needs to follow logs."""
 
 _FIRST_DELAY = 0.05
-_LONGEST_DELAY = 5.0
+_LONGEST_DELAY = 2.0
 _CLAIMED_BY_OTHER_DELAY = 0.1
 
 _READ_CHECKPOINT = text("SELECT log_id, position FROM checkpoint WHERE partition_id = :partition AND log = :log")

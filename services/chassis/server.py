@@ -5,8 +5,9 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -72,13 +73,15 @@ async def serve(
     services: Sequence[str],
     tasks: Sequence[Task] = (),
     ready: Callable[[], Awaitable[bool]] | None = None,
+    details: Mapping[str, Callable[[], Awaitable[bool]]] = MappingProxyType({}),
     closing: Sequence[Closing] = (),
 ) -> None:
     """Serves until SIGTERM or SIGINT, then drains: health says so, calls end, tasks are cancelled, `closing` is done.
 
     `register` adds the servicers of `services` (full names) to the server; a method of any other service is refused.
     `tasks` run beside the server for as long as it does: when one ends early, the process drains and ends with 1.
-    Health says SERVING while `ready` answers True.
+    Health says SERVING while `ready` answers True; so it does, under their own names, of the `details`, which decide
+    nothing else. Of one that can't be told it says UNKNOWN.
     """
     telemetry.configure(name, settings)
     guard = Guard(services, Verifier(settings.jwks_file))
@@ -96,6 +99,7 @@ async def serve(
     stopped = asyncio.create_task(stopping.wait())
     running = [asyncio.create_task(task(), name=_name(task)) for task in tasks]
     running.append(asyncio.create_task(_tell_health(health, services, ready), name="health"))
+    running += [asyncio.create_task(_tell_detail(health, *detail), name=detail[0]) for detail in details.items()]
     ended, _ = await asyncio.wait((stopped, *running), return_when=asyncio.FIRST_COMPLETED)
     failed = [task for task in ended if task is not stopped]
     for task in failed:
@@ -147,6 +151,20 @@ async def _tell_health(
             status = health_pb2.HealthCheckResponse.SERVING if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
             await _tell(health, services, status)
         await asyncio.sleep(4 * _LOOK if is_ready else _LOOK)
+
+
+async def _tell_detail(health: HealthServicer, name: str, holds: Callable[[], Awaitable[bool]]) -> None:
+    """Keeps one detail of the server's health up to date, for ever."""
+    while True:
+        status = health_pb2.HealthCheckResponse.UNKNOWN
+        try:
+            async with asyncio.timeout(_ANSWER):
+                good = await holds()
+            status = health_pb2.HealthCheckResponse.SERVING if good else health_pb2.HealthCheckResponse.NOT_SERVING
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing is known
+            _log.debug("detail can't be told", exc_info=error, extra={"detail": name})
+        await health.set(name, status)
+        await asyncio.sleep(4 * _LOOK)
 
 
 async def _tell(health: HealthServicer, services: Sequence[str], status: int) -> None:

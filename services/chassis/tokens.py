@@ -107,10 +107,11 @@ class Verifier:
         scope = claims.get("scope", "")
         if not isinstance(scope, str) or not (tenant is None or (isinstance(tenant, str) and tenant)):
             raise _unusable()
-        caller = Caller(subject=claims["sub"], tenant_id=tenant, scopes=frozenset(scope.split()))
+        ends = float(claims["exp"])
+        caller = Caller(subject=claims["sub"], tenant_id=tenant, scopes=frozenset(scope.split()), expire_time=ends)
         if len(self._verified) >= _MOST_CACHED:
             self._verified.clear()
-        self._verified[digest] = _Verified(caller, min(float(claims["exp"]), now + _LONGEST_TRUST))
+        self._verified[digest] = _Verified(caller, min(ends, now + _LONGEST_TRUST))
         return caller
 
     def _claims(self, token: str, now: float) -> dict[str, Any]:
@@ -128,7 +129,7 @@ class Verifier:
         if not isinstance(claims["exp"], int | float):
             raise _unusable()
         if claims["exp"] <= now:
-            raise UnauthenticatedError("TOKEN_EXPIRED", "The token has expired: ask for a new one.")
+            raise expired()
         return claims
 
     def _key(self, key_id: object) -> jwt.PyJWK:
@@ -153,6 +154,11 @@ class Verifier:
         except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
             raise ValueError(f"{self._jwks_file.name} is no JWKS") from error
         self._read_version = version
+
+
+def expired() -> UnauthenticatedError:
+    """That a token is too old."""
+    return UnauthenticatedError("TOKEN_EXPIRED", "The token has expired: ask for a new one.")
 
 
 def _unusable() -> UnauthenticatedError:

@@ -77,9 +77,9 @@ def split(total: int, weights: Sequence[int | Fraction], currency_code: str) -> 
         return []
     if any(weight < 0 for weight in weights):
         raise ValueError("weights are not negative")
-    shares = [Fraction(weight) for weight in weights] if any(weights) else [Fraction(1)] * len(weights)
-    if len(shares) == 1:
+    if len(weights) == 1:
         return [total]
+    shares = [Fraction(weight) for weight in weights] if any(weights) else [Fraction(1)] * len(weights)
     sign, amount, unit = (-1 if total < 0 else 1), abs(total), minor_unit(currency_code)
     units, finer = divmod(amount, unit)
     whole = sum(shares)

@@ -2,46 +2,24 @@
 
 from pathlib import Path
 
-import grpc
 from touchstone.attribution.v1 import credit_pb2, credit_service_pb2
-from touchstone.ingest.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
-from touchstone.mesh.v1 import maintenance_service_pb2, maintenance_service_pb2_grpc
-from touchstone.reporting.v1 import (
-    experiment_service_pb2,
-    experiment_service_pb2_grpc,
-    ledger_service_pb2,
-    ledger_service_pb2_grpc,
-    live_service_pb2,
-    live_service_pb2_grpc,
-    product_service_pb2,
-    product_service_pb2_grpc,
-    record_service_pb2,
-    record_service_pb2_grpc,
-    report_service_pb2,
-    report_service_pb2_grpc,
-)
+from touchstone.identity.v1 import people_pb2, people_service_pb2
+from touchstone.ingest.v1 import event_pb2, event_service_pb2
 
 from services.chassis.channels import open_channel
 from services.chassis.follow import Subscription
 from services.chassis.generations import FollowingService
-from services.chassis.maintenance import MaintenanceServicer
 from services.chassis.server import run, serve
 from services.chassis.settings import ServiceSettings, load
 from services.chassis.tokens import read_token
 from services.chassis.wakeups import Wakeups
-from services.reporting import answers, follower
+from services.reporting import answers, follower, registered
 from services.reporting.background import CHORES, UNFINISHED
-from services.reporting.experiment_servicer import ExperimentServicer
-from services.reporting.ledger_servicer import LedgerServicer
 from services.reporting.live import Live
-from services.reporting.live_servicer import LiveServicer
-from services.reporting.product_servicer import ProductServicer
-from services.reporting.record_servicer import RecordServicer
-from services.reporting.servicer import ReportServicer
-from services.reporting.sources import Sources
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
+_PEOPLE = people_service_pb2.DESCRIPTOR.services_by_name["PeopleService"]
 _CREDITS = credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"]
 
 _EVENTS_PAUSE_SECONDS = 0.1
@@ -53,6 +31,7 @@ async def main() -> None:
     settings = load(ServiceSettings)
     token = read_token(settings.service_token_file)
     ingest = open_channel(settings.ingest_address, token=token)
+    identity = open_channel(settings.identity_address, token=token)
     attribution = open_channel(settings.attribution_address, token=token)
     wakeups = Wakeups(settings.redis_url)
     live = Live(wakeups, lambda partitions: answers.positions(service.serving(), partitions))
@@ -78,26 +57,21 @@ async def main() -> None:
                 made_from=("events",),
                 pause=0.04,
             ),
+            Subscription(
+                log="people",
+                channel=identity,
+                method=f"/{_PEOPLE.full_name}/FollowPeople",
+                message_type=people_pb2.PeopleChange,
+                apply=live.noting(follower.apply_people),
+                made_from=("events",),
+                pause=_EVENTS_PAUSE_SECONDS,
+            ),
         ],
         wakeups=wakeups,
         chores=CHORES,
         unfinished=UNFINISHED,
         on_committed=live.committed,
     )
-
-    def register(server: grpc.aio.Server) -> None:
-        tried = ExperimentServicer(service.serving, event_service_pb2_grpc.EventServiceStub(ingest))
-        experiment_service_pb2_grpc.add_ExperimentServiceServicer_to_server(tried, server)
-        parked_of = Sources(ingest).parked
-        recorded = RecordServicer(service.serving)
-        record_service_pb2_grpc.add_RecordServiceServicer_to_server(recorded, server)
-        reports = ReportServicer(service.serving, parked_of)
-        report_service_pb2_grpc.add_ReportServiceServicer_to_server(reports, server)
-        ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server(LedgerServicer(service.serving), server)
-        watched = LiveServicer(service.serving, parked_of, live)
-        live_service_pb2_grpc.add_LiveServiceServicer_to_server(watched, server)
-        product_service_pb2_grpc.add_ProductServiceServicer_to_server(ProductServicer(service.serving), server)
-        maintenance_service_pb2_grpc.add_MaintenanceServiceServicer_to_server(MaintenanceServicer(service), server)
 
     async def follow() -> None:
         await service.start()
@@ -106,19 +80,11 @@ async def main() -> None:
     await serve(
         name="reporting",
         settings=settings,
-        register=register,
-        services=[
-            experiment_service_pb2.DESCRIPTOR.services_by_name["ExperimentService"].full_name,
-            report_service_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
-            ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"].full_name,
-            live_service_pb2.DESCRIPTOR.services_by_name["LiveService"].full_name,
-            product_service_pb2.DESCRIPTOR.services_by_name["ProductService"].full_name,
-            record_service_pb2.DESCRIPTOR.services_by_name["RecordService"].full_name,
-            maintenance_service_pb2.DESCRIPTOR.services_by_name["MaintenanceService"].full_name,
-        ],
+        register=lambda server: registered.register(server, service, ingest, live),
+        services=registered.NAMES,
         tasks=[follow],
         ready=service.ready,
-        closing=[live.close, service.close, wakeups.close, ingest.close, attribution.close],
+        closing=[live.close, service.close, wakeups.close, ingest.close, identity.close, attribution.close],
     )
 
 

@@ -1,21 +1,21 @@
 """Answers to requests, each read in one moment: nothing in them can disagree."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import follow
 from services.kernel.partitions import proposed_partition
-from services.reporting import wire
+from services.reporting.domain.definitions import SKU
 from services.reporting.domain.figures import AsOf, Report, Row
 from services.reporting.domain.named import NamedAnswer, NamedRequest, every_day, joined, plan_named, total_of
 from services.reporting.domain.periods import Period, day_of
-from services.reporting.domain.presets import MOST_DAYS
-from services.reporting.domain.reports import Plan
+from services.reporting.domain.reports import Plan, check_models
 from services.reporting.domain.statement import WholeStatement, compose
 from services.reporting.domain.tenants import Tenant
-from services.reporting.store import reports, statements, tenants
+from services.reporting.store import products, reports, sections, statements, tenants
+from services.reporting.wire.settings import cost_of
 
 
 @asynccontextmanager
@@ -41,8 +41,12 @@ async def report(engine: AsyncEngine, tenant_id: str, plan: Plan, model: str, *,
 async def report_at(
     connection: AsyncConnection, tenant: Tenant, plan: Plan, model: str, *, offset: int, limit: int
 ) -> Report:
-    """Computes a report in the connection's moment."""
+    """Computes a report in the connection's moment.
+
+    Raises `InvalidArgumentError` naming `metrics` for one that is of a certain model, where that is not active.
+    """
     tenant.model_version(model)
+    check_models(plan, tenant.models)
     shown = plan.currencies(tenant.currency_code)
     scope = _scope(tenant, model, shown)
     rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)
@@ -53,7 +57,18 @@ async def report_at(
         totals=await _totals(connection, plan, tenant, model),
         others=await statements.read_other_currencies(connection, tenant, plan.period, shown),
         as_of=await as_of(connection, tenant.partition),
+        names=await _names(connection, tenant, [(plan, rows)]),
     )
+
+
+async def _names(
+    connection: AsyncConnection, tenant: Tenant, found: Iterable[tuple[Plan, Sequence[Row]]]
+) -> Mapping[str, str]:
+    """The names for people of the products in some rows."""
+    skus = {
+        row.dimensions[plan.dimensions.index(SKU)] for plan, rows in found if SKU in plan.dimensions for row in rows
+    }
+    return await products.read_names(connection, tenant.tenant_id, skus) if skus else {}
 
 
 async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now: float) -> NamedAnswer:
@@ -63,22 +78,28 @@ async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now:
         plan = plan_named(request, day_of(int(now), tenant.zone))
         tenant.model_version(plan.model)
         scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
-        days, _ = await reports.read_rows(connection, plan.daily, scope, offset=0, limit=MOST_DAYS)
+        plans = [plan.daily, *(one for one in (plan.undated, plan.year) if one), *(table for _, table in plan.tables)]
+        asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plans, scope=scope)
+        found = iter(await sections.read(connection, asked, size=request.limit))
+        days, _ = next(found)
         totals = total_of(plan.totals, days)
         if plan.undated:
-            totals = joined(totals, await reports.read_totals(connection, plan.undated, scope))
+            [undated], _ = next(found)
+            totals = joined(totals, undated)
+        year = next(found)[0][0] if plan.year else None
+        tables = list(found)
         return NamedAnswer(
             tenant=tenant,
             plan=plan,
             totals=totals,
             daily=every_day(plan.daily, days),
-            year=await reports.read_totals(connection, plan.year, scope) if plan.year else None,
-            tables=[
-                await reports.read_rows(connection, table, scope, offset=0, limit=request.limit)
-                for _, table in plan.tables
-            ],
+            year=year,
+            tables=tables,
             others=await statements.read_other_currencies(connection, tenant, plan.whole.period, scope.currencies),
             as_of=await as_of(connection, tenant.partition),
+            names=await _names(
+                connection, tenant, [(table, rows) for (_, table), (rows, _) in zip(plan.tables, tables, strict=True)]
+            ),
         )
 
 
@@ -95,7 +116,7 @@ def _scope(tenant: Tenant, model: str, currencies: tuple[str, ...] | None) -> re
         edition=tenant.book,
         model=model,
         currencies=currencies,
-        cost=wire.cost_of(tenant),
+        cost=cost_of(tenant),
     )
 
 

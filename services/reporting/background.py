@@ -7,39 +7,46 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.chores import paged
-from services.reporting import activities, counting, derived, wire
+from services.reporting import activities, counting, derived
+from services.reporting.domain.tenants import BEHIND_ALL_FACTS
+from services.reporting.experiments import following, summing
 from services.reporting.kinds import KINDS
-from services.reporting.store import conversions, facts, rollups, tenants, waiting
+from services.reporting.store import conversions, experiment_sums, facts, rollups, tenants, waiting
+from services.reporting.wire.orders import stored_fact_of
 
 _PAGE: Final = 2_000
 """Rows of a table that are deleted in a transaction."""
 
 COUNTED_AT_ONCE: Final = 500
-"""Orders that are counted in a transaction."""
+"""Orders, or facts of activity, that are counted in a transaction."""
 
 
 async def count_some(connection: AsyncConnection, partition: int) -> Sequence[bytes]:
-    """Counts a page of a tenant's orders under the settings told last; with the last page all figures change at once.
+    """Counts a page of a tenant's activity, then of its orders, under the settings told last; publishes nothing.
 
-    Publishes nothing.
+    With the last page all figures change at once.
     """
     tenant = await tenants.next_coming(connection, partition)
     if tenant is None or tenant.coming is None:
         return ()
     settled = tenant.newest
+    if tenant.coming.activity < BEHIND_ALL_FACTS:
+        reached = await activities.prepare_some(connection, KINDS, tenant, COUNTED_AT_ONCE)
+        await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, activity=reached))])
+        return ()
     if tenant.coming.reached is not None:
         # Orders of older editions are in no figure any more.
         start = max(tenant.coming.reached, (tenant.edition, "", ""))
         page = await facts.read_page(connection, tenant.tenant_id, start, COUNTED_AT_ONCE)
         newest = {tenant.tenant_id: settled}
-        sums = await counting.count(connection, [(None, wire.stored_fact_of(fact.payload)) for fact in page], newest)
+        sums = await counting.count(connection, [(None, stored_fact_of(fact.payload)) for fact in page], newest)
         await derived.put(connection, sums, newest)
         if len(page) == COUNTED_AT_ONCE:
-            reached = (page[-1].edition, page[-1].source, page[-1].order_id)
-            await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, reached=reached))])
+            last = (page[-1].edition, page[-1].source, page[-1].order_id)
+            await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, reached=last))])
             return ()
     await tenants.write(connection, [settled])
-    await activities.recount(connection, KINDS, settled)
+    await activities.take_over(connection, KINDS, settled)
     return ()
 
 
@@ -50,9 +57,11 @@ async def convert_some(connection: AsyncConnection, partition: int) -> Sequence[
         return ()
     known = (await tenants.read(connection, [told.tenant_id])).get(told.tenant_id)
     ways = known.ways if known else ()
-    sums, after = await counting.convert_some(connection, told, ways)
+    sums, after, changed = await counting.convert_some(connection, told, ways)
     for way, of_way in zip(ways, sums, strict=True):
         await derived.put(connection, of_way, {way.tenant_id: way})
+    if known is not None:
+        await following.take_converted(connection, known, changed)
     await waiting.advance(connection, told, after)
     return ()
 
@@ -74,6 +83,7 @@ async def clear_some(connection: AsyncConnection, partition: int) -> Sequence[by
 CHORES = (
     paged("counting anew", tenants.coming, count_some),
     paged("converting anew", waiting.partitions, convert_some),
+    paged("counting experiments", experiment_sums.partitions, summing.count_some),
     paged("clearing old editions", tenants.outdated, clear_some),
 )
 """What is to be done in every generation."""

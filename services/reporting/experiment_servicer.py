@@ -13,7 +13,7 @@ from touchstone.ingest.v1 import event_service_pb2, experiment_pb2
 from touchstone.reporting.v1 import experiment_service_pb2 as pb
 from touchstone.reporting.v1 import experiment_service_pb2_grpc as pb_grpc
 
-from services.chassis import callers
+from services.chassis import callers, follow
 from services.kernel.failures import InvalidArgumentError, TooLateError
 from services.kernel.identifiers import LONGEST_VALUE
 from services.reporting import answers
@@ -123,7 +123,8 @@ class ExperimentServicer(pb_grpc.ExperimentServiceServicer):
             tenant = await answers.read_tenant(connection, callers.tenant_id())
             as_of = await answers.as_of(connection, tenant.partition)
             parked = await experiments.count_parked(connection, tenant.partition)
-            state = (engine, as_of.event_position, as_of.credit_position, parked)
+            followed = await follow.applied(connection, tenant.partition)
+            state = (engine, *sorted((log, applied.position) for log, applied in followed.items()), parked)
             found = await self._reports.report(connection, tenant, asked, state)
         return pb.GetExperimentReportResponse(report=writing.report_message(found, tenant, asked, as_of))
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.reporting import answers
 from services.reporting.domain import records
+from services.reporting.domain.figures import AsOf
 from services.reporting.domain.files import Format, csv_header, file_name, format_of, json_objects
 from services.reporting.domain.records import Asked
 from services.reporting.domain.tenants import Tenant
@@ -30,15 +31,17 @@ class Page:
     rows: list[tuple[Any, ...]]
     total_size: int
     next_token: str
+    as_of: AsOf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """A file of records, and its bytes; these can be read once."""
+    """A file of records, and its bytes; these can be read once. `next_token` is empty when no records are left behind."""
 
     name: str
     content_type: str
     records: int
+    next_token: str
     parts: AsyncGenerator[bytes, None]
 
 
@@ -48,12 +51,13 @@ async def page(engine: AsyncEngine, tenant_id: str, asked: Asked, *, token: str,
     after = records.read_token(token, identity)
     async with answers.moment(engine) as connection:
         tenant = await answers.read_tenant(connection, tenant_id)
-        tenant.model_version(asked.model)
+        _check_model(tenant, asked)
         total_size = await Reading(tenant, asked).count(connection)
         rows = await Reading(tenant, asked, after).page(connection, size + 1)
+        as_of = await answers.as_of(connection, tenant.partition)
     more = len(rows) > size
     next_token = records.write_token(asked.kind.key_of(rows[size - 1]), identity) if more else ""
-    return Page(tenant=tenant, rows=rows[:size], total_size=total_size, next_token=next_token)
+    return Page(tenant=tenant, rows=rows[:size], total_size=total_size, next_token=next_token, as_of=as_of)
 
 
 class Exporter:
@@ -64,27 +68,36 @@ class Exporter:
 
     @asynccontextmanager
     async def file(
-        self, engine: AsyncEngine, tenant_id: str, asked: Asked, format_name: str, *, after: str
+        self, engine: AsyncEngine, tenant_id: str, asked: Asked, format_name: str, *, after: str, most: int
     ) -> AsyncIterator[File]:
-        """A file, to be read inside of the block.
+        """A file, to be read inside of the block; it has at most `most` records where that is not 0.
 
-        Raises `InvalidArgumentError` for a format, model or token that doesn't exist, `FailedPreconditionError` for more
-        records than a file may have.
+        Raises `InvalidArgumentError` for a format, model or token that doesn't exist or a negative number,
+        `FailedPreconditionError` for more records than a file may have.
         """
-        format_ = format_of(format_name)
-        key = records.read_token(after, asked.identity(tenant_id), field="after")
+        format_, limit = format_of(format_name), records.limit_of(most)
+        identity = asked.identity(tenant_id)
+        key = records.read_token(after, identity, field="after")
         async with self._turn, answers.moment(engine) as connection:
             tenant = await answers.read_tenant(connection, tenant_id)
-            tenant.model_version(asked.model)
-            reading = Reading(tenant, asked, key)
-            count = await reading.count(connection)
+            _check_model(tenant, asked)
+            reading = Reading(tenant, asked, key, limit=limit)
+            count, next_token = await reading.count(connection), ""
+            if limit is not None and count > limit:
+                count, next_token = limit, records.write_token(await reading.last_key(connection, limit), identity)
             records.check_size(count)
             yield File(
                 name=file_name(tenant_id, asked.kind.name, asked.period, format_),
                 content_type=format_.content_type,
                 records=count,
+                next_token=next_token,
                 parts=_parts(connection, reading, tenant, asked, format_),
             )
+
+
+def _check_model(tenant: Tenant, asked: Asked) -> None:
+    if asked.kind.by_model:
+        tenant.model_version(asked.model)
 
 
 def _parts(

@@ -7,16 +7,19 @@ from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from touchstone.attribution.v1 import credit_pb2
+from touchstone.identity.v1 import people_pb2
 from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
-from services.reporting import activities, counting, derived, ledger, record_wire, wire
+from services.reporting import activities, counting, derived, ledger, record_wire
 from services.reporting.domain.facts import OrderFact
 from services.reporting.domain.tenants import Tenant
 from services.reporting.experiments import following
 from services.reporting.kinds import KINDS
-from services.reporting.store import conversions, facts, rollups, tenants, waiting
+from services.reporting.store import coming_activity, conversions, facts, rollups, tenants, waiting
 from services.reporting.store.waiting import START, Waiting
+from services.reporting.wire.orders import fact_of, models_of, payload_of, stored_fact_of
+from services.reporting.wire.settings import rates_of, settings_of
 
 
 async def apply_credits(
@@ -53,7 +56,7 @@ def _newer(tenant: Tenant, complete: credit_pb2.OrderCredits) -> Tenant:
     """The tenant with an edition that is complete, unless a newer one is."""
     if complete.edition <= tenant.edition:
         return tenant
-    return replace(tenant, edition=complete.edition, models=wire.models_of(complete))
+    return replace(tenant, edition=complete.edition, models=models_of(complete))
 
 
 async def _take_facts(
@@ -68,20 +71,19 @@ async def _take_facts(
     """
     if not newest:
         return {}, {}
-    told = [facts.StoredFact(*key, entry.position, wire.payload_of(entry.message)) for key, entry in newest.items()]
+    told = [facts.StoredFact(*key, entry.position, payload_of(entry.message)) for key, entry in newest.items()]
     shown = [record_wire.shown_of(entry.message) for entry in newest.values()]
     known = {fact[:4]: fact for fact in await facts.replace(connection, told, shown)}
-    await following.take_orders(connection, [entry.message for entry in newest.values()])
     changes: list[tuple[OrderFact | None, OrderFact]] = []
     read: dict[int, OrderFact] = {}
     for key, entry in newest.items():
         before = known.get(key)
         if before is None:
-            read[entry.position] = wire.fact_of(entry.message)
+            read[entry.position] = fact_of(entry.message)
             changes.append((None, read[entry.position]))
         elif before.credit_position < entry.position:
-            read[before.credit_position] = wire.stored_fact_of(before.payload)
-            read[entry.position] = wire.fact_of(entry.message)
+            read[before.credit_position] = stored_fact_of(before.payload)
+            read[entry.position] = fact_of(entry.message)
             changes.append((read[before.credit_position], read[entry.position]))
     known_tenants = {tenant_id: _present(present, tenant_id, partition) for tenant_id, *_ in newest}
     await derived.put(connection, await counting.count(connection, changes, known_tenants), known_tenants)
@@ -89,6 +91,8 @@ async def _take_facts(
         counted = [change for change in changes if _is_reached(change[1], coming.get(change[1].tenant_id))]
         anew = {tenant_id: tenant.newest for tenant_id, tenant in coming.items()}
         await derived.put(connection, await counting.count(connection, counted, anew), anew)
+    stored = [fact.payload for fact in known.values()]
+    await following.take_orders(connection, [entry.message for entry in newest.values()], stored, known_tenants)
     return known, read
 
 
@@ -113,7 +117,16 @@ async def apply_events(
     changed = await activities.apply(connection, KINDS, entries, known)
     await rollups.add(connection, await derived.of_sessions(connection, changed, known))
     await _take_rates(connection, partition, entries, known)
-    await following.take_sets(connection, entries)
+    await following.take_sets(connection, partition, entries)
+    await following.take_exposures(connection, entries, known)
+    return ()
+
+
+async def apply_people(
+    connection: AsyncConnection, partition: int, entries: Sequence[Entry[people_pb2.PeopleChange]]
+) -> Sequence[bytes]:
+    """Takes in who belongs together now; publishes nothing."""
+    await following.take_people(connection, partition, entries)
     return ()
 
 
@@ -125,12 +138,14 @@ async def _settled(
     for entry in entries:
         tenant_id, told = entry.message.tenant_id, entry.message.event
         if told.WhichOneof("payload") == "settings":
-            time_zone, currency_code = wire.settings_of(told.settings)
+            time_zone, currency_code = settings_of(told.settings)
             settings = told.settings.SerializeToString(deterministic=True)
             before = after.get(tenant_id, known[tenant_id])
             after[tenant_id] = before.told(entry.position, time_zone, currency_code, settings)
     if not after:
         return {}
+    if anew := [tenant_id for tenant_id, tenant in after.items() if tenant.coming != known[tenant_id].coming]:
+        await coming_activity.clear(connection, anew)
     counted = await tenants.have_facts(connection, after)
     for tenant_id in after.keys() - counted:
         after[tenant_id] = replace(after[tenant_id].newest, counting=known[tenant_id].counting)
@@ -148,7 +163,7 @@ async def _take_rates(
         rate
         for entry in entries
         if entry.message.event.WhichOneof("payload") == "exchange_rates"
-        for rate in wire.rates_of(entry.message, entry.position)
+        for rate in rates_of(entry.message, entry.position)
     ]
     if not rates:
         return

@@ -9,12 +9,13 @@ from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import event_pb2
 
 from services.chassis.follow import Entry
-from services.reporting import wire
 from services.reporting.domain.facts import OrderFact
-from services.reporting.domain.ledger import changes, is_late
+from services.reporting.domain.ledger import RulesChange, changes, is_late
 from services.reporting.domain.tenants import Tenant
 from services.reporting.store import ledger
 from services.reporting.store.facts import StoredFact
+from services.reporting.wire.orders import fact_of, stored_fact_of
+from services.reporting.wire.settings import settings_of
 
 Credits = credit_pb2.OrderCredits
 Key = tuple[str, int, str, str]
@@ -159,14 +160,14 @@ class _Walk:
         read = self._read.get(at.position)
         if read is not None:
             return read
-        return wire.stored_fact_of(at.told) if isinstance(at.told, bytes) else wire.fact_of(at.told)
+        return stored_fact_of(at.told) if isinstance(at.told, bytes) else fact_of(at.told)
 
 
 async def note_rules(
     connection: AsyncConnection, entries: Sequence[Entry[event_pb2.LoggedEvent]], known: Mapping[str, Tenant]
 ) -> None:
     """Keeps which settings and models consecutive entries of the event log tell of; tenants are as known before."""
-    rows: list[ledger.RulesRow] = []
+    rows: list[RulesChange] = []
     newest = {tenant_id: tenant.newest for tenant_id, tenant in known.items()}
     present = {tenant_id: (tenant.time_zone, tenant.currency_code) for tenant_id, tenant in newest.items()}
     for entry in entries:
@@ -176,9 +177,9 @@ async def note_rules(
             continue
         before = after = present[logged.tenant_id]
         if payload == "settings" and entry.position > newest[logged.tenant_id].settings_position:
-            after = present[logged.tenant_id] = wire.settings_of(logged.event.settings)
+            after = present[logged.tenant_id] = settings_of(logged.event.settings)
         micros = logged.receive_time.ToMicroseconds()
         zones, currencies = zip(before, after, strict=True)
-        rows.append(ledger.RulesRow(logged.tenant_id, entry.position, micros, payload == "models", *zones, *currencies))
+        rows.append(RulesChange(logged.tenant_id, entry.position, micros, payload == "models", *zones, *currencies))
     if rows:
         await ledger.add_rules(connection, rows)

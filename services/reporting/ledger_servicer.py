@@ -2,24 +2,24 @@
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
-from touchstone.attribution.v1 import credit_pb2
 from touchstone.reporting.v1 import ledger_service_pb2 as pb
 from touchstone.reporting.v1 import ledger_service_pb2_grpc as pb_grpc
 from touchstone.reporting.v1 import report_pb2
-from touchstone.type.v1 import money_pb2
 
 from services.chassis import callers
-from services.reporting import answers
-from services.reporting.domain.ledger import Cause, Kind, Standing, UnderModel, kind_of
+from services.reporting import answers, ledger_entries
 from services.reporting.domain.paging import page_size, read_text, write_text
 from services.reporting.domain.periods import Period, read_period
+from services.reporting.domain.rate_history import Day
 from services.reporting.domain.tenants import DEFAULT_MODEL, Tenant
-from services.reporting.store import ledger
+from services.reporting.store import ledger_reading
+from services.reporting.store.ledger_reading import Place
+from services.reporting.wire.ledger import entry_message, settings_change_message
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -47,14 +47,12 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
         async with answers.moment(self._engine_of()) as connection:
             tenant = await answers.read_tenant(connection, tenant_id)
             tenant.model_version(model)
-            days = _days(period, tenant)
-            found = await ledger.read(
-                connection, tenant_id, model, days, since_micros=since, after=after, count=limit + 1
-            )
-            rules = [] if request.page_token else await ledger.read_rules(connection, tenant_id, since)
+            asked = ledger_entries.Asked(model, _days(period, tenant), since, after, limit + 1)
+            found = await ledger_entries.read(connection, tenant, asked)
+            rules = [] if request.page_token else await ledger_reading.read_rules(connection, tenant_id, since)
         response = pb.ListLedgerEntriesResponse(
-            entries=[_entry(one, days[one.day_index][0], model) for one in found[:limit]],
-            settings_changes=[_settings_change(row) for row in rules],
+            entries=[entry_message(one, model, tenant.currency_code) for one in found[:limit]],
+            settings_changes=[settings_change_message(change) for change in rules],
             metadata=report_pb2.ReportMetadata(
                 time_zone=tenant.time_zone,
                 currency_code=tenant.currency_code,
@@ -78,64 +76,15 @@ def _listed_by(request: pb.ListLedgerEntriesRequest, tenant_id: str) -> bytes:
     return tenant_id.encode() + b"\0" + asked.SerializeToString(deterministic=True)
 
 
-def _read_after(token: str, listed_by: bytes) -> ledger.After:
+def _read_after(token: str, listed_by: bytes) -> Place:
     if not token:
-        return ledger.FIRST
+        return ledger_entries.FIRST
     micros, position, order_id, source, seconds = json.loads(read_text(token, listed_by))
     return micros, position, order_id, source, seconds
 
 
-def _days(period: Period, tenant: Tenant) -> Sequence[tuple[date, int, int]]:
+def _days(period: Period, tenant: Tenant) -> Sequence[Day]:
     """The days of a period, each with the seconds of Unix time at which it begins and at which the next one does."""
     dates = [period.start + timedelta(days=number) for number in range(period.days + 1)]
     starts = [int(datetime.combine(day, time(), tenant.zone).timestamp()) for day in dates]
     return list(zip(dates[:-1], starts[:-1], starts[1:], strict=True))
-
-
-def _entry(found: ledger.Found, day: date, model: str) -> pb.LedgerEntry:
-    kind = kind_of(Cause(found.cause), found.before, found.after, model)
-    entry = pb.LedgerEntry(
-        kind=pb.LedgerEntry.Kind.ValueType(Kind.MODEL if found.is_models and kind is Kind.SETTINGS else kind),
-        day=day.isoformat(),
-        source=found.source,
-        order_id=found.order_id,
-        before=_amounts(found.before, model),
-        after=_amounts(found.after, model),
-        cause_kind=credit_pb2.Cause.Kind.ValueType(found.cause),
-        cause_position=found.cause_position,
-        credit_position=found.credit_position,
-    )
-    entry.change_time.FromMicroseconds(found.cause_micros)
-    return entry
-
-
-def _amounts(standing: Standing | None, model: str) -> pb.LedgerAmounts | None:
-    if standing is None:
-        return None
-    under = standing.models.get(model) or UnderModel("", "", "", (), 0, 0)
-
-    def money(micros: int) -> money_pb2.Money:
-        return money_pb2.Money(currency_code=standing.currency_code, micros=micros)
-
-    return pb.LedgerAmounts(
-        amount=money(standing.gross_micros),
-        net=money(standing.net_micros),
-        outcome=under.outcome,
-        excluded_reason=under.excluded_reason,
-        tier=under.tier,
-        channels=under.channels,
-        attributed_amount=money(under.gross_micros),
-        attributed_net=money(under.net_micros),
-    )
-
-
-def _settings_change(row: ledger.RulesRow) -> pb.SettingsChange:
-    change = pb.SettingsChange(
-        time_zone_before=row.zone_before,
-        time_zone_after=row.zone_after,
-        currency_code_before=row.currency_before,
-        currency_code_after=row.currency_after,
-        event_position=row.position,
-    )
-    change.change_time.FromMicroseconds(row.receive_micros)
-    return change

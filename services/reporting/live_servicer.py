@@ -1,6 +1,8 @@
 """Answers `touchstone.reporting.v1.LiveService`."""
 
+import asyncio
 import hashlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -14,14 +16,17 @@ from touchstone.reporting.v1 import live_service_pb2_grpc as pb_grpc
 from touchstone.reporting.v1 import report_pb2, report_service_pb2
 
 from services.chassis import callers
+from services.chassis.tokens import expired
 from services.kernel.failures import InvalidArgumentError
-from services.reporting import answers, wire
+from services.reporting import answers
 from services.reporting.domain import watching
 from services.reporting.domain.definitions import CHANNEL
 from services.reporting.domain.paging import page_size
 from services.reporting.domain.reports import plan
 from services.reporting.domain.tenants import DEFAULT_MODEL, Tenant
 from services.reporting.live import Live, Seen
+from services.reporting.wire.reports import report_message
+from services.reporting.wire.requests import request_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -50,8 +55,8 @@ class LiveServicer(pb_grpc.LiveServiceServicer):
         request: pb.WatchFiguresRequest,
         context: Context,
     ) -> AsyncIterator[pb.WatchFiguresResponse]:
-        """All the figures, and then those after every change."""
-        tenant_id, after = callers.tenant_id(), request.after
+        """All the figures, and then those after every change, until the caller's token expires."""
+        tenant_id, after, ends = callers.tenant_id(), request.after, callers.caller().expire_time
         _check(request)
         asked = pb.WatchFiguresRequest()
         asked.CopyFrom(request)
@@ -59,8 +64,12 @@ class LiveServicer(pb_grpc.LiveServiceServicer):
         computation = _Computation(self._engine_of, self._parked_of, self._clock, tenant_id, asked)
         key = (tenant_id, asked.SerializeToString(deterministic=True))
         async with aclosing(self._live.watch(key, computation.compute, after)) as told:
-            async for response in told:
-                yield response
+            while True:
+                left = None if math.isinf(ends) else max(ends - self._clock(), 0.0)
+                try:
+                    yield await asyncio.wait_for(anext(told), left)
+                except TimeoutError:
+                    raise expired() from None
 
 
 def _check(request: pb.WatchFiguresRequest) -> None:
@@ -153,10 +162,10 @@ class _Computation:
 async def _figures(
     connection: AsyncConnection, tenant: Tenant, asked: report_service_pb2.RunReportRequest, parked: int
 ) -> report_service_pb2.RunReportResponse:
-    planned, model = plan(wire.request_of(asked)), asked.model or DEFAULT_MODEL
+    planned, model = plan(request_of(asked)), asked.model or DEFAULT_MODEL
     limit = page_size(asked.page_size, default=100, largest=2_000)
     report = await answers.report_at(connection, tenant, planned, model, offset=0, limit=limit)
-    return wire.report_message(planned, model, report, parked)
+    return report_message(planned, model, report, parked)
 
 
 def _digest(response: pb.WatchFiguresResponse) -> str:

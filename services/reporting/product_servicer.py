@@ -12,13 +12,15 @@ from touchstone.reporting.v1 import product_service_pb2_grpc as pb_grpc
 
 from services.chassis import callers
 from services.kernel.failures import NotFoundError
-from services.reporting import answers, wire
+from services.reporting import answers
 from services.reporting.domain.paging import page_size, read_token, write_token
 from services.reporting.domain.periods import read_date
 from services.reporting.domain.popularity import By, read_ranked_by
 from services.reporting.domain.sentences import locale_of, read_locale, said
 from services.reporting.domain.tenants import Tenant
 from services.reporting.store import products
+from services.reporting.wire.products import popular_product_message, social_proof_message
+from services.reporting.wire.settings import language_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -46,7 +48,7 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
             page = await products.read_popular(connection, tenant, as_of, by, days, offset=offset, limit=limit)
         end = offset + len(page.products)
         return pb.ListPopularProductsResponse(
-            products=map(wire.popular_product_message, page.products),
+            products=map(popular_product_message, page.products),
             next_page_token=write_token(end, listed_by) if page.products and end < page.total_size else "",
             by=product_pb2.Ranking.By.ValueType(page.by),
             days=days if page.by is By.UNITS else 0,
@@ -63,12 +65,12 @@ class ProductServicer(pb_grpc.ProductServiceServicer):
         async with answers.moment(self._engine_of()) as connection:
             tenant = await answers.read_tenant(connection, callers.tenant_id())
             asked = request.language_code
-            locale = read_locale(asked) if asked else locale_of(wire.language_of(tenant.settings))
+            locale = read_locale(asked) if asked else locale_of(language_of(tenant.settings))
             as_of = _day(request.as_of, tenant)
             popularity = await products.read_popularity(connection, tenant, as_of, request.sku)
         if popularity is None:
             raise NotFoundError("PRODUCT_NOT_FOUND", "No product of the shop goes by this name.")
-        proof = wire.social_proof_message(request.sku, popularity)
+        proof = social_proof_message(request.sku, popularity)
         proof.as_of = as_of.isoformat()
         if sentence := said(popularity, locale):
             proof.sentence, proof.language_code = sentence, locale.language

@@ -1,9 +1,10 @@
 """Records: what credits show of orders, what is asked for, and records as messages."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from touchstone.attribution.v1 import credit_pb2
@@ -11,27 +12,43 @@ from touchstone.ingest.v1 import interaction_pb2
 from touchstone.reporting.v1 import record_pb2, report_pb2
 from touchstone.type.v1 import money_pb2
 
+from services.kernel.failures import InvalidArgumentError
+from services.reporting.domain.activity_records import CONVERSATIONS, JOURNEYS
+from services.reporting.domain.figures import AsOf
 from services.reporting.domain.periods import read_period
-from services.reporting.domain.records import CREDITS, ORDERS, Asked, Is, RecordKind, Shown
+from services.reporting.domain.records import CREDITS, CURRENCIES, ORDERS, Asked, Is, RecordKind, Shown
 from services.reporting.domain.tenants import DEFAULT_MODEL, Tenant
 
 _CHANNELS: Final = {number: name if number else "" for name, number in interaction_pb2.Interaction.Channel.items()}
 _TIERS: Final = {number: name if number else "" for name, number in credit_pb2.MatchBasis.Tier.items()}
 _REASONS: Final = {number: name if number else "" for name, number in credit_pb2.Exclusion.Reason.items()}
-_OUTCOMES: Final = {number: name for name, number in record_pb2.OrderRecord.Outcome.items()}
 
 _MESSAGES: Final[Mapping[str, type[Message]]] = {
     ORDERS.name: record_pb2.OrderRecord,
     CREDITS.name: record_pb2.CreditRecord,
+    CONVERSATIONS.name: record_pb2.ConversationRecord,
+    JOURNEYS.name: record_pb2.JourneyRecord,
 }
-_FILTERS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
-    "outcome": ("outcome", _OUTCOMES.__getitem__),
-    "reason": ("reason", _REASONS.__getitem__),
-    "tier": ("tier", _TIERS.__getitem__),
-    "channel": ("channel", _CHANNELS.__getitem__),
-    "source": ("source", str),
-}
-"""A request's filters: the column that each looks at, and how its values are written there."""
+_FILTERS: Final = (
+    "outcome",
+    "reason",
+    "tier",
+    "channel",
+    "source",
+    "origin_type",
+    "bot",
+    "agent",
+    "touchpoint",
+    "campaign",
+    "classification",
+    "status",
+    "journey",
+    "notification_channel",
+)
+"""The fields of requests that narrow what is asked for; those of a kind of records are columns of it."""
+
+_LISTS: Final = {(ORDERS.name, "channel"): "channels", (JOURNEYS.name, "notification_channel"): "notification_channels"}
+"""The columns of a kind that hold several of a filter's values."""
 
 
 def shown_of(credits_: credit_pb2.OrderCredits) -> Shown:
@@ -95,18 +112,28 @@ def _storable(text: str) -> str:
 
 
 def asked_of(kind: RecordKind, request: Any) -> Asked:
-    """What a request for records of a kind asks for; raises `InvalidArgumentError` for days that are none."""
-    filters = {}
-    for name, (column, written) in _FILTERS.items():
-        if name in request.DESCRIPTOR.fields_by_name and (values := getattr(request, name)):
-            several = "channels" if kind is ORDERS and name == "channel" else column
-            filters[several] = tuple(written(value) for value in values)
+    """What a request for records of a kind asks for; raises `InvalidArgumentError` for days or values that are none."""
+    fields = request.DESCRIPTOR.fields_by_name
+    filters = {
+        _LISTS.get((kind.name, name), name): tuple(_written(fields[name], value) for value in values)
+        for name in _FILTERS
+        if name in fields and (values := getattr(request, name))
+    }
     return Asked(
         kind=kind,
         period=read_period(request.start_date, request.end_date),
-        model=request.model or DEFAULT_MODEL,
+        model=(request.model or DEFAULT_MODEL) if kind.by_model else "",
         filters=filters,
     )
+
+
+def _written(field: FieldDescriptor, value: Any) -> str:
+    """A filter's value as columns have it: a name for a number, nothing for none."""
+    if field.enum_type is None:
+        return str(value)
+    if value not in field.enum_type.values_by_number:
+        raise InvalidArgumentError.of(field.json_name, f"there is no {field.enum_type.name} {value}")
+    return field.enum_type.values_by_number[value].name if value else ""
 
 
 def messages(kind: RecordKind, rows: Sequence[Sequence[Any]]) -> list[Message]:
@@ -116,15 +143,15 @@ def messages(kind: RecordKind, rows: Sequence[Sequence[Any]]) -> list[Message]:
 
 def _message(kind: RecordKind, row: Sequence[Any]) -> Message:
     message, fields = _MESSAGES[kind.name], dict[str, Any]()
-    currency = row[next(place for place, column in enumerate(kind.columns) if column.name == "currency_code")]
+    currencies = {CURRENCIES[name]: row[at] for at, (name, _) in enumerate(kind.columns) if name in CURRENCIES}
     for (name, holds), value in zip(kind.columns, row, strict=True):
-        if name == "currency_code" or value is None or value == "":
+        if name in CURRENCIES or value is None or value == "":
             continue
         match holds:
             case Is.MOMENT:
                 fields[name] = Timestamp(seconds=value)
-            case Is.MONEY:
-                fields[name] = money_pb2.Money(currency_code=currency, micros=value)
+            case Is.MONEY | Is.COUNTED:
+                fields[name] = money_pb2.Money(currency_code=currencies[holds], micros=value)
             case Is.FRACTION:
                 fields[name] = value / 1_000_000
             case _:
@@ -132,13 +159,19 @@ def _message(kind: RecordKind, row: Sequence[Any]) -> Message:
     return message(**fields)
 
 
-def metadata_message(tenant: Tenant, asked: Asked) -> report_pb2.ReportMetadata:
+def metadata_message(tenant: Tenant, asked: Asked, as_of: AsOf) -> report_pb2.ReportMetadata:
     """What records stand for."""
-    return report_pb2.ReportMetadata(
+    message = report_pb2.ReportMetadata(
         time_zone=tenant.time_zone,
         currency_code=tenant.currency_code,
         start_date=asked.period.start.isoformat(),
         end_date=asked.period.end.isoformat(),
         model=asked.model,
-        model_version=tenant.model_version(asked.model),
+        model_version=tenant.model_version(asked.model) if asked.kind.by_model else 0,
+        as_of=report_pb2.AsOf(
+            partition=as_of.partition, event_position=as_of.event_position, credit_position=as_of.credit_position
+        ),
     )
+    if as_of.apply_time:
+        message.as_of.apply_time.FromDatetime(as_of.apply_time)
+    return message

@@ -14,9 +14,9 @@ from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Rules, unlinked_pairs
 from services.identity.wire import facts as identity_wire
 from services.kernel.identifiers import Identifier
-from services.reporting import wire as reporting_wire
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import add, contributions
+from services.reporting.wire.orders import fact_of
 from tests.attribution import oracle
 from tests.attribution.telling import named
 
@@ -79,5 +79,5 @@ def cells_of(entries: Iterable[bytes]) -> dict[Cell, Measures]:
     """The rollups of these entries of the credit log."""
     sums: dict[Cell, Measures] = {}
     for entry in entries:
-        add(sums, contributions(reporting_wire.fact_of(credit_pb2.OrderCredits.FromString(entry)), ZONE))
+        add(sums, contributions(fact_of(credit_pb2.OrderCredits.FromString(entry)), ZONE))
     return {cell: measures for cell, measures in sums.items() if any(measures)}

@@ -63,6 +63,7 @@ def erase_some(system: RunningSystem, *, people: int, erased: int) -> Figure:
         "asked_seconds": asked_seconds,
         "values_before": before,
         "values_left": len(left),
+        "such_as": ", ".join(sorted(left)[:3]),
         "rewritten_events": sum(int(one["rewrittenEvents"]) for one in requests),
         "statements_changed": changed,
         "credits_changed": sum(old != new for old, new in zip(evidence, _evidence(shop, gone[:20]), strict=True)),

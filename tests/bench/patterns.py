@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from services.attribution.store import facts
 from services.attribution.store.moments import micros
 from services.identity.domain.nodes import Node, node_of
-from services.kernel.identifiers import Identifier, Kind
+from services.kernel.identifiers import Identifier, Kind, identifier_key
 from tests.bench.shoppers import (
+    BUYER,
+    BUYER_CUSTOMER,
     BUYER_EMAIL,
     DELTAS,
     EVENTS,
@@ -35,6 +37,8 @@ FIRST: Final = 1 << 21
 
 _NANOS: Final = 1_000_000_000
 _MICROS: Final = 1_000_000
+_NAMING: Final = (BUYER.visitor, BUYER_EMAIL, BUYER_CUSTOMER)
+"""The identifiers by which an order names its buyer, but for the session."""
 _OF_PERSONS: Final = ("region", "person", "person_id")
 
 
@@ -107,6 +111,11 @@ class Chunk:
             self._customer_keys = np.frombuffer(keys, np.uint8).reshape(len(self), 32)
         return self._customer_keys
 
+    def order_keys(self) -> Bytes:
+        """The keys of what an order's snapshot names the buyer by, in their sequence."""
+        keys = np.array([list(map(identifier_key, self.identifiers(place))) for place in _NAMING], dtype=np.int64)
+        return np.ascontiguousarray(np.sort(keys.T, axis=1), "<i8").view(np.uint8).reshape(len(self), 8 * len(_NAMING))
+
     def _texts(self, place: int) -> list[str]:
         together = self.names[place].tobytes().decode()
         return [together[start : start + 16] for start in range(0, len(together), 16)]
@@ -168,6 +177,9 @@ class Known:
             **{_varint(party.begin + delta): partial(_seconds, delta) for delta in DELTAS},
             **{struct.pack("<q", person): partial(_person, members) for person, members in self._persons.items()},
             key: Chunk.customer_keys,
+            struct.pack(f"<{len(_NAMING)}q", *sorted(identifier_key(party.identifier(one)) for one in _NAMING)): (
+                Chunk.order_keys
+            ),
             _varint(position_before(party.number) + EVENTS): _last_position,
         }
         """How what is a party's own is written, by what it is."""

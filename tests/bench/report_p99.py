@@ -18,12 +18,13 @@ from services.chassis.migrations import migrate
 from services.reporting.domain.named_reports import REPORTS
 from services.reporting.servicer import ReportServicer
 from tests.bench.figures import Figure
-from tests.bench.reported_shop import CONTACTS, DAYS, FACTS, LAST_DAY, SKUS, Size, fill
+from tests.bench.reported_shop import CONTACTS, DAYS, FACTS, LAST_DAY, SKUS, Size, check, fill
 from tests.mesh.running import RunningSystem
 
 SCHEMA: Final = "report_bench"
 SMALL: Final = Size(tenant_id="small", orders=100_000)
 LARGE: Final = Size(tenant_id="large", orders=10_000_000)
+CHECKED: Final = Size(tenant_id="checked", orders=1_000)
 WANTED_MS: Final = 25.0
 WANTED_RATIO: Final = 1.5
 ASKED: Final = 300
@@ -35,8 +36,10 @@ _NOW = datetime(LAST_DAY.year, LAST_DAY.month, LAST_DAY.day, 12, tzinfo=UTC).tim
 _ORDERS = f"""
     SELECT sum(gross_micros) FILTER (WHERE {{which}}), count(*) FILTER (WHERE {{which}}) FROM {FACTS}.shop_order
     WHERE tenant_id = %(tenant_id)s AND day BETWEEN %(start)s AND %(end)s AND counted"""
-_REVENUE = f"""
-    SELECT sum(gross_micros) FROM {FACTS}.shop_order
+_VISITS = f"""
+    SELECT sum(gross_micros), count(DISTINCT customer), (
+        SELECT count(*) FROM {FACTS}.visit WHERE tenant_id = %(tenant_id)s AND day BETWEEN %(start)s AND %(end)s)
+    FROM {FACTS}.shop_order
     WHERE tenant_id = %(tenant_id)s AND day BETWEEN %(start)s AND %(end)s AND counted AND contact IS NOT NULL"""
 _UNITS = f"""
     SELECT sum(gross_micros), sum(units) FROM {FACTS}.shop_order
@@ -54,7 +57,7 @@ BY_SQL: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "products": (_UNITS, ("assisted_revenue", "assisted_units")),
     "bots": (_CONVERSATIONS, ("conversations_started",)),
     "bot-flow": (_CONVERSATIONS, ("conversations_started",)),
-    "overview": (_REVENUE, ("personalization_revenue",)),
+    "overview": (_VISITS, ("personalization_revenue", "recommendation_unique_customers", "sessions")),
 }
 """For each report, some of its figures, and the statement over the facts that answers the same."""
 
@@ -70,7 +73,8 @@ async def measured(database_url: str, small: Size, large: Size) -> Figure:
         connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
     await migrate(database_url, schema=SCHEMA, scripts=Path(reporting.__file__).parent / "migrations")
     began = time.monotonic()
-    fill(database_url, SCHEMA, [small, large])
+    fill(database_url, SCHEMA, [CHECKED, small, large])
+    check(database_url, SCHEMA, CHECKED)
     filled = time.monotonic() - began
     engine = open_database(database_url, schema=SCHEMA)
     servicer = ReportServicer(lambda: engine, _nothing_parked, lambda: _NOW)

@@ -9,7 +9,7 @@ from touchstone.attribution.v1 import credit_pb2, credit_service_pb2, model_serv
 from touchstone.ingest.v1 import event_pb2, event_service_pb2, model_pb2
 
 from services.attribution import background
-from services.attribution.background import check_some
+from services.attribution.background import agrees, check_some
 from services.attribution.domain.models import DEFAULT_MODELS
 from services.attribution.model_servicer import ModelServicer
 from services.attribution.servicer import CreditServicer
@@ -259,6 +259,7 @@ async def test_the_check_that_never_ends_raises_alarms_and_clears_them(
     for _ in range(3):
         await check_some(keeper.engine)
     assert await alarms(keeper) == 1
+    assert not await agrees(keeper.engine)
     assert [record.getMessage() for record in caplog.records] == [
         "stored credits differ from those computed: order 1 of acme/shop"
     ]
@@ -268,3 +269,4 @@ async def test_the_check_that_never_ends_raises_alarms_and_clears_them(
     # At once: those that differ are looked at again with each page.
     await check_some(keeper.engine)
     assert await alarms(keeper) == 0
+    assert await agrees(keeper.engine)

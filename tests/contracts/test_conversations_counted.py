@@ -1,7 +1,6 @@
 """Conversations through the follower on a real Postgres: figures at any moment, rebuilt and verified."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,20 +14,34 @@ from touchstone.ingest.v1 import conversation_pb2, event_pb2, interaction_pb2, s
 from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
-from services.reporting import activities, answers, follower
+from services.reporting import answers, background, follower
 from services.reporting.domain.figures import value
 from services.reporting.domain.periods import Comparison
 from services.reporting.domain.reports import Filter, Order, Plan, Request, plan
-from services.reporting.kinds import KINDS
 from services.reporting.recount import verify
-from services.reporting.store import reports
+from services.reporting.store import reports, tenants
+from tests.reporting import settling
+from tests.reporting.settling import settle
 
 MIGRATIONS = Path(follower.__file__).parent / "migrations"
 PARTITION = 3
 START = datetime(2026, 11, 2, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
-TABLES = ("tenant", "order_fact", "activity_fact", "activity_cell", "activity_pending", "span_cell", "credit_cell")
+TABLES = (
+    *settling.TABLES,
+    "tenant",
+    "order_fact",
+    "activity_fact",
+    "activity_cell",
+    "activity_summary",
+    "activity_pending",
+    "conversation_record",
+    "journey_record",
+    "span_cell",
+    "credit_cell",
+    "credit_summary",
+)
 Conversation, Interaction = conversation_pb2.Conversation, interaction_pb2.Interaction
 
 
@@ -229,17 +242,44 @@ async def test_sequence_batches_and_a_rebuild_leave_the_same(engine):
     await tell(engine, TOLD[4:9], first=60)
     assert await stored(engine) == first
 
-    # Under other settings, and back: everything is dated and judged anew, twice.
+
+async def test_other_settings_count_everything_anew_beside_what_is_served(engine, monkeypatch):
+    monkeypatch.setattr(background, "COUNTED_AT_ONCE", 1)
+    await tell(engine, TOLD[:-3])
+    before = await stored(engine)
+    await tell(engine, [settings(time_zone="Pacific/Apia", abandonment_silence={"seconds": 60})], first=100)
+    # A page is a fact. What is told in between is in a counted one, in one that is not, or in none yet.
+    for number, told in enumerate([None, *TOLD[-3:]], start=101):
+        async with engine.begin() as connection:
+            assert await tenants.coming(connection) == [PARTITION]
+            await background.count_some(connection, PARTITION)
+        if told is None:
+            assert await stored(engine) == before
+        else:
+            await tell(engine, [told], first=number)
+            before = await stored(engine)
+        assert await differing(engine) == 0
+    # Those settings never came into force: it all begins anew.
+    await tell(engine, [settings(abandonment_silence={"seconds": 30})], first=150)
+    await tell(engine, [settings(time_zone="Pacific/Apia", abandonment_silence={"seconds": 60})], first=151)
     async with engine.begin() as connection:
-        tenant = await answers.read_tenant(connection, "acme")
-        other = settings_pb2.TenantSettings(abandonment_silence={"seconds": 60}).SerializeToString()
-        await activities.recount(connection, KINDS, replace(tenant, time_zone="Pacific/Apia", settings=other))
+        await background.count_some(connection, PARTITION)
+    await settle(engine)
     by_day = asked(["abandoned_conversations", "classified_sales"], ["day"])
     assert await rows(engine, by_day, START + 24 * HOUR) == [("2026-11-02", 2, 0)]
-    assert await differing(engine) > 0
-    async with engine.begin() as connection:
-        await activities.recount(connection, KINDS, tenant)
-    assert await stored(engine) == first
+    assert await differing(engine) == 0
+    shown = await stored(engine)
+
+    # A rebuild is told everything before anything is counted.
+    await nothing_left(engine)
+    await tell(engine, [settings(time_zone="Pacific/Apia", abandonment_silence={"seconds": 60}), *TOLD[1:]])
+    assert await stored(engine) == shown
+    await tell(engine, [TOLD[0]], first=300)
+    await settle(engine)
+    back = await stored(engine)
+    await nothing_left(engine)
+    await tell(engine, TOLD)
+    assert await stored(engine) == back
 
 
 async def nothing_left(engine: AsyncEngine) -> None:

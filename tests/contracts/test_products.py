@@ -46,7 +46,15 @@ async def engine(new_database: Callable[[], str]) -> AsyncEngine:
 async def nothing_told(engine):
     set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"reports:read"})))
     async with engine.begin() as connection:
-        for table in ("tenant", "order_fact", "store_cell", "product_cell", "outcome_cell", "activity_fact"):
+        for table in (
+            "tenant",
+            "order_fact",
+            "store_cell",
+            "product_cell",
+            "product_summary",
+            "outcome_cell",
+            "activity_fact",
+        ):
             await connection.execute(text(f"DELETE FROM {table}"))
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -260,3 +261,53 @@ async def test_rows_are_read_some_at_a_time(engine, servicer, monkeypatch):
     told, lines = await file(servicer, "ndjson")
     assert lines.count(b"\n") == told.records == sum(sizes) == 4_100
     assert max(sizes) <= 2_000
+
+
+@pytest.mark.parametrize("of", ["Order", "Credit"])
+async def test_a_file_comes_in_parts_that_make_the_whole(engine, servicer, of):
+    await some_orders(engine)
+    whole, written = await file(servicer, "ndjson", of=of)
+    assert whole.next == ""
+    parts, after = [], ""
+    while True:
+        told, part = await file(servicer, "ndjson", of=of, after=after, max_records=2)
+        parts.append(part)
+        assert part.count(b"\n") == told.records
+        if not told.next:
+            break
+        after = told.next
+    assert b"".join(parts) == written
+    assert len(parts) == (whole.records + 1) // 2
+
+
+async def test_a_part_of_more_records_than_a_file_may_have_is_taken(engine, servicer, monkeypatch):
+    await some_orders(engine)
+    monkeypatch.setattr(records, "LARGEST_FILE", 4)
+    first, written = await file(servicer, "csv", max_records=1_000)
+    rest, others = await file(servicer, "csv", max_records=1_000, after=first.next)
+
+    assert (first.records, rest.records, rest.next) == (4, 1, "")
+    header, *lines = written.splitlines()
+    assert [header, *lines, *others.splitlines()[1:]] == (await whole_csv(servicer, monkeypatch)).splitlines()
+    with pytest.raises(InvalidArgumentError, match="maxRecords"):
+        await file(servicer, "csv", max_records=-1)
+    with pytest.raises(InvalidArgumentError, match="after"):
+        await file(servicer, "csv", max_records=1, after=first.next, source=["shop"])
+
+
+async def whole_csv(servicer: RecordServicer, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.setattr(records, "LARGEST_FILE", 1_000)
+    return (await file(servicer, "csv"))[1]
+
+
+@pytest.mark.parametrize("format_", ["csv", "xlsx", "json", "ndjson"])
+async def test_a_file_asked_for_again_is_the_same_byte_for_byte(engine, servicer, format_, monkeypatch):
+    await some_orders(engine)
+    first = await file(servicer, format_)
+    monkeypatch.setattr(time, "localtime", lambda *_: time.struct_time((2031, 5, 6, 7, 8, 9, 0, 0, 0)))
+    assert await file(servicer, format_) == first
+    # The same is told in another sequence to another place.
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM order_fact"))
+    await some_orders(engine)
+    assert await file(servicer, format_) == first

@@ -336,6 +336,16 @@ async def test_the_tenants_models_are_those_that_can_be_asked_for(engine, servic
             await report(servicer, metrics=["attributed_orders"], model=asked)
 
 
+async def test_a_metric_of_a_model_that_is_not_active_is_no_zero(engine, servicer):
+    asked = {"metrics": ["store_orders", "direct_revenue"], "model": "contact"}
+    await tell(engine, complete(4, contact=2))
+    with pytest.raises(InvalidArgumentError, match=r"metrics\[1\]: .*'recommendation_direct'.*there are: contact"):
+        await report(servicer, **asked)
+
+    await tell(engine, complete(5, contact=2, recommendation_direct=1))
+    assert (await report(servicer, **asked)).totals.metrics["direct_revenue"].money.micros == 0
+
+
 async def attributed(servicer) -> list[tuple]:
     return table(await report(servicer, metrics=["attributed_revenue", "store_orders"]), [])
 

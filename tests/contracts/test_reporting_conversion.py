@@ -1,14 +1,18 @@
 """Amounts in several currencies on a real Postgres: converted by rates told early, late and again, and by hand."""
 
+import io
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 
+import openpyxl
 from sqlalchemy import text
 from touchstone.ingest.v1 import event_pb2, exchange_rate_pb2
+from touchstone.reporting.v1 import record_service_pb2 as records_pb
 from touchstone.reporting.v1 import report_service_pb2 as pb
 
 from services.chassis.follow import Entry
 from services.reporting import background, follower
+from services.reporting.record_servicer import RecordServicer
 from tests.contracts import test_reporting_answers as house
 from tests.contracts.test_reporting_answers import EUR, PARTITION, acting, order, report, table, tell, tell_settings
 from tests.reporting.settling import settle
@@ -82,6 +86,37 @@ async def test_an_order_counts_in_the_reporting_currency_as_soon_as_there_is_a_r
     whole = await statement(servicer)
     assert [(one.reason, one.amount.micros) for one in whole.excluded] == [("CANCELLED", 1_000 * EUR)]
     assert (money(whole.difference), others(whole)) == ((0, 0), [])
+
+
+async def test_rows_show_both_amounts_and_the_rate_with_its_day(engine):
+    await tell_settings(engine, 1, "Europe/Madrid", "EUR")
+    await tell_rates(engine, 2, "2026-11-13", ("USD", "1.25"))
+    await tell(
+        engine,
+        order("1", "2026-11-15T10:00:00", 10, channel="CHAT", currency="USD"),
+        order("2", "2026-11-15T10:00:00", 1, channel="FAQ", currency="EUR"),
+        order("3", "2026-11-15T10:00:00", 500, currency="KWD"),
+    )
+    acting()
+    records, asked = RecordServicer(lambda: engine), {"start_date": "2026-11-01", "end_date": "2026-11-30"}
+    told = (await records.ListOrderRecords(records_pb.ListOrderRecordsRequest(**asked), None)).records
+    [first, second] = (await records.ListCreditRecords(records_pb.ListCreditRecordsRequest(**asked), None)).records
+
+    shown = [(one.amount.currency_code, one.counted_amount.currency_code, one.counted_amount.micros) for one in told]
+    assert shown == [("USD", "EUR", 8 * EUR), ("EUR", "EUR", EUR), ("KWD", "", 0)]
+    assert [one.counted_attributed.micros for one in told] == [8 * EUR, EUR, 0]
+    assert [(one.exchange_rate, one.exchange_rate_date) for one in told] == [("1.25", "2026-11-13"), ("", ""), ("", "")]
+    assert (first.amount.micros, first.counted_amount.micros, first.exchange_rate) == (10 * EUR, 8 * EUR, "1.25")
+    assert (second.counted_net.micros, second.exchange_rate_date) == (EUR, "")
+    for format_, wanted in (
+        ("csv", b",EUR,8,8,8,8,1.25,2026-11-13"),
+        ("ndjson", b'"countedAttributed":{"currencyCode":"EUR"'),
+    ):
+        exported = records.ExportOrderRecords(records_pb.ExportOrderRecordsRequest(**asked, format=format_), None)
+        assert wanted in b"".join([part.data async for part in exported])
+    exported = records.ExportOrderRecords(records_pb.ExportOrderRecordsRequest(**asked, format="xlsx"), None)
+    sheet = openpyxl.load_workbook(io.BytesIO(b"".join([part.data async for part in exported])))["orders"]
+    assert [cell.value for cell in sheet[2]][-7:] == ["EUR", 8, 8, 8, 8, 1.25, datetime(2026, 11, 13)]  # noqa: DTZ001
 
 
 async def test_another_reporting_currency_is_served_when_everything_is_counted_by_it(engine, servicer, monkeypatch):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.attribution.v1 import credit_pb2
-from touchstone.ingest.v1 import event_pb2, model_pb2, settings_pb2
+from touchstone.ingest.v1 import event_pb2, exchange_rate_pb2, model_pb2, settings_pb2
 from touchstone.reporting.v1 import ledger_service_pb2 as pb
 
 from services.chassis.callers import Caller, set_caller
@@ -236,3 +236,24 @@ async def test_another_zone_or_currency_is_told_once(empty):
     [change] = (await ledger(empty, since="2026-11-01T12:00:00")).settings_changes
     assert (change.currency_code_before, change.currency_code_after, change.event_position) == ("EUR", "USD", 2)
     assert (change.time_zone_before, change.time_zone_after) == ("Europe/Madrid", "Europe/Madrid")
+
+
+async def test_a_rate_told_late_is_an_entry_of_each_order_that_counts_otherwise_since(empty):
+    zone = settings_pb2.TenantSettings(time_zone="UTC", currency_code="USD")
+    await tell_event(empty, 1, "2026-10-01T00:00:00", settings=zone)
+    await tell(empty, LIFE[:1])
+    for position, at, rate in ((2, "2026-11-02T08:00:00", "0.8"), (3, "2026-11-03T08:00:00", "0.5")):
+        told = exchange_rate_pb2.ExchangeRates(date="2026-10-30", base_currency_code="USD")
+        told.rates.add(currency_code="EUR", rate=rate)
+        await tell_event(empty, position, at, exchange_rates=told)
+    first, second = (await ledger(empty)).entries
+
+    assert [(pb.LedgerEntry.Kind.Name(one.kind), one.day, one.order_id) for one in (first, second)] == [
+        ("RATE", "2026-11-01", "1")
+    ] * 2
+    assert (first.cause_position, first.before.HasField("counted_amount")) == (2, False)
+    assert (first.after.amount.micros, first.after.counted_amount.micros) == (100 * EUR, 125 * EUR)
+    assert (first.after.exchange_rate, first.after.exchange_rate_date) == ("0.8", "2026-10-30")
+    assert (second.before.counted_net.micros, second.after.counted_net.micros) == (125 * EUR, 200 * EUR)
+    assert second.after.counted_amount.currency_code == "USD"
+    assert [one.cause_position for one in (await ledger(empty, since="2026-11-02T09:00:00")).entries] == [3]

@@ -1,6 +1,7 @@
 """Live figures on a real Postgres: what is committed is pushed, with and without wake-ups."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.chassis.wakeups import Wakeups
-from services.kernel.failures import InvalidArgumentError
+from services.kernel.failures import InvalidArgumentError, UnauthenticatedError
 from services.reporting import answers, follower
 from services.reporting import live as live_module
 from services.reporting.live import Live
@@ -64,11 +65,11 @@ async def live_of(engine, redis_url=None):
 
 
 @asynccontextmanager
-async def watching(engine, live, **asked):
+async def watching(engine, live, *, expire_time=math.inf, **asked):
     async def parked_of(_tenant_id):
         return 2
 
-    set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"reports:read"})))
+    set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"reports:read"}), expire_time=expire_time))
     servicer = LiveServicer(lambda: engine, parked_of, live, lambda: NOW)
     async with aclosing(servicer.WatchFigures(pb.WatchFiguresRequest(**asked), None)) as told:
 
@@ -123,6 +124,18 @@ async def test_what_is_committed_is_pushed_at_once(engine, monkeypatch):
         async with watching(engine, live, after=then.event_id) as again:
             await sell(engine, live, 8)
             assert shown(await again())[:2] == shown(await following())[:2] == (2, 20)
+
+
+async def test_who_watches_is_cut_off_when_the_token_expires_and_goes_on_without_loss(engine, monkeypatch):
+    monkeypatch.setattr(live_module, "POLL", 60.0)
+    async with live_of(engine) as live:
+        async with watching(engine, live, expire_time=NOW + 0.2) as following:
+            last = await following()
+            with pytest.raises(UnauthenticatedError, match="expired"):
+                await following()
+        await sell(engine, live, 7)
+        async with watching(engine, live, after=last.event_id) as again:
+            assert shown(await again())[:2] == (1, 10)
 
 
 async def test_what_another_process_commits_is_seen_without_redis(engine, monkeypatch):

@@ -181,8 +181,52 @@ async def test_products_tell_assisted_beside_all(servicer):
     [by_product] = answer.tables
     [mug] = by_product.rows
     assert mug.dimensions["sku"] == "MUG"
+    assert dict(mug.display_names) == {}
     assert figures(mug.metrics, "assisted_units", "assisted_revenue", "units", "product_revenue") == [4, 150, 8, 250]
     assert figure(answer.totals.metrics, "assistant_cost") == 300
+
+
+async def test_products_are_told_the_same_in_every_period_whatever_weeks_are_in_it(engine, servicer):
+    await tell_settings(engine)
+    days = [f"2026-11-{day:02}" for day in range(1, 22)]
+    await tell(engine, *(sale(day, f"{day}T10:00:00", 2**place) for place, day in enumerate(days)))
+
+    for start in range(8):
+        for end in {start, start + 3, start + 6, start + 7, start + 12, 20}:
+            answer = await ask(servicer, "products", start_date=days[start], end_date=days[end])
+            [by_product] = answer.tables
+            sold = [
+                (row.dimensions["sku"], *figures(row.metrics, "product_revenue", "units")) for row in by_product.rows
+            ]
+            assert sold == [("MUG", 2 ** (end + 1) - 2**start, 2 * (end + 1 - start))]
+            earlier = [figure(row.compared, "units") for row in by_product.rows]
+            assert earlier == [2 * min(start, end + 1 - start)]
+
+
+@pytest.mark.usefixtures("november")
+async def test_products_are_told_by_their_newest_names(engine, servicer):
+    told = [
+        event_pb2.Event(
+            event_id=name, occur_time={"seconds": at}, product={"product_id": "7", "sku": "MUG", "display_name": name}
+        )
+        for at, name in ((2, "Mug, large"), (1, "Mug"))
+    ]
+    async with engine.begin() as connection:
+        entries = [
+            Entry(place, event_pb2.LoggedEvent(tenant_id="acme", source="shop", event=one))
+            for place, one in enumerate(told, start=100)
+        ]
+        await follower.apply_events(connection, PARTITION, entries)
+
+    answer = await ask(servicer, "products", start_date="2026-11-01", end_date="2026-11-30")
+    [mug] = answer.tables[0].rows
+    assert dict(mug.display_names) == {"sku": "Mug, large"}
+    request = pb.RunReportRequest(
+        metrics=["units"], dimensions=["month", "sku"], start_date="2026-11-01", end_date="2026-11-30"
+    )
+    [row] = (await servicer.RunReport(request, None)).rows
+    assert dict(row.display_names) == {"sku": "Mug, large"}
+    assert all(not row.display_names for row in answer.daily.rows)
 
 
 @pytest.mark.parametrize("name", sorted(REPORTS))

@@ -139,9 +139,9 @@ def left_of(shop: Shop, people: Sequence[Person], *values: str) -> set[str]:
     search = Search({form: value for content, value in sought.items() for form in _forms(content)})
     state = shop.running.state()
     seen: set[str] = set()
-    for content in (*_postgres(state["database_url"]), *_valkey(state["redis_url"])):
-        seen |= search.found(content)
-    return seen
+    for content, numbers in _postgres(state["database_url"]):
+        seen |= search.found(content) | search.numbers(numbers)
+    return seen.union(*map(search.found, _valkey(state["redis_url"])))
 
 
 def known_to_valkey(shop: Shop, people: Sequence[Person]) -> set[str]:
@@ -159,6 +159,8 @@ class Search:
             self._forms.setdefault(form[:8], []).append((form, value))
         self._is_head = np.zeros(1 << 24, dtype=bool)
         self._is_head[_slots(np.frombuffer(b"".join(self._forms), "<u8"))] = True
+        written = (value for found in self._forms.values() for _, value in found)
+        self._numbers = {int(value): value for value in written if value.isascii() and value.isdigit()}
 
     def found(self, content: bytes) -> set[str]:
         """Those of the values of which a form stands in the content."""
@@ -171,6 +173,14 @@ class Search:
                     value for form, value in self._forms.get(content[at : at + 8], ()) if content.startswith(form, at)
                 )
         return seen
+
+    def numbers(self, stored: Iterable[int]) -> set[str]:
+        """Those of the values that are one of these numbers.
+
+        Not a part of one: of a million random numbers with 19 digits, ten million parts have ten, and one of a thousand
+        values is likely to be among them.
+        """
+        return {self._numbers[number] for number in self._numbers.keys() & set(stored)}
 
 
 def _slots(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -187,8 +197,8 @@ def _forms(content: bytes) -> Iterator[bytes]:
         yield encoded[-(-before * 8 // 6) : len(encoded) // 4 * 4 - 4]
 
 
-def _postgres(url: str) -> Iterator[bytes]:
-    """Every column of every table of every schema, a table at a time."""
+def _postgres(url: str) -> Iterator[tuple[bytes, set[int]]]:
+    """Every column of every table of every schema, some rows at a time: what has letters or bytes, and whole numbers."""
     with psycopg.connect(url) as connection:
         tables = connection.execute(
             """SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
@@ -200,15 +210,24 @@ def _postgres(url: str) -> Iterator[bytes]:
                 rows.itersize = 5_000
                 rows.execute(f"SELECT * FROM {table}")
                 while part := rows.fetchmany(5_000):
-                    yield b"\n".join(_bytes(value) for row in part for value in row)
+                    values = [one for row in part for value in row for one in _single(value)]
+                    yield (
+                        b"\n".join(_bytes(one) for one in values if not isinstance(one, int)),
+                        {one for one in values if isinstance(one, int)},
+                    )
+
+
+def _single(value: Any) -> Iterator[Any]:
+    """A value, or each one of a list of whatever depth."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _single(one)
+    else:
+        yield value
 
 
 def _bytes(value: Any) -> bytes:
-    if isinstance(value, bytes | memoryview):
-        return bytes(value)
-    if isinstance(value, list):
-        return b"\n".join(_bytes(one) for one in value)
-    return str(value).encode()
+    return bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
 
 
 def _valkey(url: str) -> Iterator[bytes]:

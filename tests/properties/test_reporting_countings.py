@@ -35,11 +35,13 @@ from tests.properties.test_reporting_rollups import (
     start_over,
     triple,
 )
+from tests.reporting.drilling import buckets_of, drilled
 from tests.reporting.settling import settle
 
 engine, servicer = shop.engine, shop.servicer
 
 ACME = "acme"
+DAY = ("2026-10-25", "2026-10-25")
 FIRST, LAST = date(2026, 10, 17), date(2026, 10, 26)
 
 
@@ -178,12 +180,14 @@ async def test_whatever_was_told_when_figures_are_a_recount_and_a_rebuild(engine
     for model in MODELS:
         whole = await shop.statement(servicer, ACME, model)
         assert {triple(one.difference) for one in (whole, *whole.unconverted)} == {(0, 0, 0)}
+        assert await drilled(engine, *DAY, model) == buckets_of(whole)
     await settle(engine)
 
     lived = await cells_of(engine, ACME)
     assert await verified(servicer, ACME)
     whole = await shop.statement(servicer, ACME, MODELS[0])
     assert (whole.metadata.time_zone, whole.metadata.currency_code) == settled(life, ACME)
+    assert await drilled(engine, *DAY, MODELS[0]) == buckets_of(whole)
     read = {one.store.amount.currency_code: triple(one.store) for one in (whole, *whole.unconverted)}
     assert {currency: sums for currency, sums in read.items() if any(sums)} == expected_store(life, ACME)
 

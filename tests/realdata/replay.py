@@ -13,9 +13,9 @@ from touchstone.ingest.v1.event_pb2 import Event, LoggedEvent
 
 from gateway.web.webhooks import custom
 from services.ingest.wire import shape
-from services.reporting import wire
 from services.reporting.domain.cells import Cell, Measures, OutcomeCell, ProductCell, StoreCell
 from services.reporting.domain.contributions import add, contributions
+from services.reporting.wire.orders import fact_of
 from tests.attribution import oracle
 from tests.realdata.counts import Amounts, Counts
 
@@ -52,7 +52,7 @@ def counted(credits_: Iterable[credit_pb2.OrderCredits], zone: ZoneInfo) -> Coun
     cells: dict[Cell, Measures] = {}
     customers: dict[str, list[Amounts]] = defaultdict(list)
     for entry in credits_:
-        fact = wire.fact_of(entry)
+        fact = fact_of(entry)
         add(cells, contributions(fact, zone))
         if entry.order.customer_key and not fact.excluded_reason:
             customers[entry.order.customer_key].append((1, fact.gross_micros, fact.net_micros))

@@ -5,7 +5,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.reporting import background
 from services.reporting.store import tenants, waiting
 
-TABLES = ("coming_counting", "exchange_rate", "foreign_order", "rate_waiting")
+TABLES = (
+    "coming_activity_cell",
+    "coming_activity_fact",
+    "coming_counting",
+    "exchange_rate",
+    "exchange_rate_told",
+    "foreign_order",
+    "rate_waiting",
+)
 """What it keeps beside the cells."""
 
 _WORK = (

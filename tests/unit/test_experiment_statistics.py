@@ -1,12 +1,9 @@
-"""The statistics of experiments, beside what scipy and statsmodels find."""
+"""The statistics of experiments, beside what scipy and statsmodels find: imported where needed, for that takes long."""
 
 import math
 
 import numpy as np
 import pytest
-from scipy import stats
-from statsmodels.regression.linear_model import OLS
-from statsmodels.stats import proportion, weightstats
 
 from services.reporting.domain.experiments import statistics
 from services.reporting.domain.experiments.definition import Arm, Experiment, history
@@ -34,6 +31,8 @@ def samples() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("share", [one for pair in SHARES for one in pair])
 def test_a_rates_interval_is_wilsons(share):
+    from statsmodels.stats import proportion
+
     expected = proportion.proportion_confint(share.hits, share.people, method="wilson")
     found = statistics.rate(share)
     assert found == pytest.approx((share.rate, *expected), abs=1e-12)
@@ -41,11 +40,15 @@ def test_a_rates_interval_is_wilsons(share):
 
 @pytest.mark.parametrize(("treated", "control"), SHARES)
 def test_a_difference_of_rates_has_newcombes_interval(treated, control):
+    from statsmodels.stats import proportion
+
     expected = proportion.confint_proportions_2indep(*treated, *control, method="newcomb", compare="diff")
     assert statistics.rate_difference(treated, control)[1:] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_lift_of_rates_has_the_interval_of_the_ratios_logarithm():
+    from statsmodels.stats import proportion
+
     treated, control = SHARES[0]
     low, high = proportion.confint_proportions_2indep(*treated, *control, method="log", compare="ratio")
     expected = (treated.rate / control.rate - 1, low - 1, high - 1)
@@ -73,6 +76,9 @@ def test_one_of_two_beats_none_of_one_with_the_probability_that_integration_by_h
 
 
 def test_means_have_students_and_welchs_intervals(samples):
+    from scipy import stats
+    from statsmodels.stats import weightstats
+
     treated, control = samples
     expected = stats.t.interval(0.95, len(treated) - 1, loc=treated.mean(), scale=stats.sem(treated))
     assert statistics.mean(mean_of(treated))[1:] == pytest.approx(expected)
@@ -91,6 +97,8 @@ def test_what_has_no_spread_has_no_probability():
 
 
 def test_a_mean_beats_another_by_the_normal_distribution(samples):
+    from scipy import stats
+
     treated, control = map(mean_of, samples)
     z = (treated.value - control.value) / math.sqrt(treated.squared_error + control.squared_error)
     assert statistics.beats_by_mean(treated, control) == pytest.approx(stats.norm.cdf(z))
@@ -108,6 +116,8 @@ def test_a_lift_of_means_covers_the_truth_as_often_as_it_says():
 
 
 def test_the_sample_ratio_is_pearsons():
+    from scipy import stats
+
     expected = stats.chisquare([510, 480, 1_010], [500, 500, 1_000])
     found = statistics.chi_square([510, 480, 1_010], [500.0, 500.0, 1_000.0])
     assert (found.statistic, found.p_value) == pytest.approx((expected.statistic, expected.pvalue))
@@ -172,7 +182,7 @@ def experiment() -> Experiment:
 
 def counted(rows: list[tuple[str, int, int]]) -> Results:
     def bought(micros: int, time: int) -> tuple[Purchase, ...]:
-        return (Purchase("shop", f"{time}", time, "EUR", micros, micros, 0, ()),) if micros else ()
+        return (Purchase("shop", f"{time}", time, "EUR", micros, micros, (), ()),) if micros else ()
 
     people = [
         Person(
@@ -188,6 +198,8 @@ def counted(rows: list[tuple[str, int, int]]) -> Results:
 
 
 def test_cuped_is_the_regression_on_the_pre_period():
+    from statsmodels.regression.linear_model import OLS
+
     chance = np.random.default_rng(5)
     rows = []
     for variant, effect in (("a", 0), ("b", 3), ("c", 0)) * 120:
@@ -211,6 +223,8 @@ def test_cuped_is_the_regression_on_the_pre_period():
 
 
 def test_sums_of_whole_numbers_give_the_mean_and_the_spread_of_single_values():
+    from scipy import stats
+
     values = [0, 0, 12_340_000, 99_990_000, 5_000_000]
     found = counted([("a", 0, value) for value in values] + [("b", 0, 0)] * 5)
     units = np.array(values) / 1e6

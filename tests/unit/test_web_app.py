@@ -84,9 +84,14 @@ class Sources(source_service_pb2_grpc.SourceServiceServicer):
         return source_service_pb2.ResolveParkedDeliveriesResponse(resolved=len(request.parked_ids))
 
 
+changed: list[str] = []
+"""The fields that settings were changed in, call by call."""
+
+
 class Tenants(tenant_service_pb2_grpc.TenantServiceServicer):
     async def UpdateSettings(self, request, _context):  # noqa: N802
-        assert request.update_mask.paths == ["time_zone"]
+        assert request.HasField("update_mask")
+        changed.append(",".join(request.update_mask.paths))
         return tenant_service_pb2.UpdateSettingsResponse(settings=request.settings)
 
 
@@ -123,9 +128,11 @@ _NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 class Health(health_pb2_grpc.HealthServicer):
     serving = True
+    differing = False
 
-    async def Check(self, _request, _context):  # noqa: N802
-        return health_pb2.HealthCheckResponse(status=1 if self.serving else 2)
+    async def Check(self, request, _context):  # noqa: N802
+        good = not self.differing if request.service == "agreement" else self.serving
+        return health_pb2.HealthCheckResponse(status=1 if good else 2)
 
 
 class World:
@@ -384,6 +391,9 @@ async def test_paths_are_decoded_once(client):
 async def test_a_body_that_is_one_field(client):
     answer = await client.patch("/v1/settings?updateMask=timeZone", json={"timeZone": "Europe/Madrid"})
     assert answer.json()["settings"]["timeZone"] == "Europe/Madrid"
+    for body in ({"countTestOrders": False, "linkHosts": []}, {}, {"timeZone": None}):
+        (await client.patch("/v1/settings", json=body)).raise_for_status()
+    assert changed == ["time_zone", "count_test_orders,link_hosts", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -446,7 +456,12 @@ async def test_replaying_what_was_parked(client, world):
 
 
 async def test_health_names_who_is_not_ready(client, world):
-    assert (await client.get("/healthz")).status_code == 200
+    answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()["agreement"]) == (200, "AGREES")
+    # Credits that differ are an alarm, and no reason to send nobody here.
+    world.health.differing = True
+    answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()["agreement"]) == (200, "DIFFERS")
     world.health.serving = False
     answer = await client.get("/healthz")
     assert answer.status_code == 503

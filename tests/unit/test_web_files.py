@@ -30,7 +30,8 @@ class Records(pb_grpc.RecordServiceServicer):
                 details = (("grpc-status-details-bin", status.SerializeToString()),)
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, status.message, details)
             body = httpbody_pb2.HttpBody(content_type="text/csv")
-            body.extensions.add().Pack(pb.ExportFile(name=NAME, records=2))
+            following = "t0ken" if request.max_records else ""
+            body.extensions.add().Pack(pb.ExportFile(name=NAME, records=2, next=following))
             yield body
             yield httpbody_pb2.HttpBody(content_type="text/csv", data=b"order_id\r\n")
             if request.model == "endless":
@@ -61,7 +62,7 @@ async def app(records, tmp_path):
     await server.stop(None)
 
 
-async def download(app, *, model="", leaving=False):
+async def download(app, *, model="", more="", leaving=False):
     """The status, the headers, the body, and whether the answer came to its end; a client may leave after a part."""
     sent, gone = [], asyncio.Event()
     bodies = [{"type": "http.request", "body": b"", "more_body": False}]
@@ -86,7 +87,7 @@ async def download(app, *, model="", leaving=False):
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": f"format=csv&startDate=2026-11-01&endDate=2026-11-21&model={model}".encode(),
+        "query_string": f"format=csv&startDate=2026-11-01&endDate=2026-11-21&model={model}{more}".encode(),
         "headers": [(b"authorization", b"Bearer token")],
     }
     try:
@@ -106,6 +107,13 @@ async def test_a_file_is_a_download_with_its_name_and_size(app):
     assert headers["content-disposition"] == f'attachment; filename="{NAME}"'
     assert headers["touchstone-records"] == "2"
     assert headers["cache-control"] == "no-store, no-transform"
+    assert "touchstone-next" not in headers
+
+
+async def test_a_part_says_where_the_next_one_begins(app):
+    _, headers, _, _ = await download(app, more="&maxRecords=2")
+
+    assert headers["touchstone-next"] == "t0ken"
 
 
 async def test_what_is_refused_is_an_answer_and_no_file(app):

@@ -262,7 +262,8 @@ def test_impossible_claims_cost_the_match_and_not_the_order():
 
 def test_signed_identifiers_only():
     reader = Reader(id_prefix="_ecombot_", signed_ids_only=True, secrets=("new", "old"))
-    signed = signatures.sign_identifier("sess.1", "old")
+    # HMAC-SHA-256 of "sess.1" under "old", in base64url without padding.
+    signed = "sess.1.MG92uHk2bOsmOWBlBr1qIMUJFa2Re6HV-Xp26Q5T0aA"
     meta = [{"key": "_ecombot_session_id", "value": signed}, {"key": "_ecombot_visitor_id", "value": "forged"}]
     (fields,) = woocommerce.translate("order.updated", changed(body_of(20), meta_data=meta), reader)
     assert fields["identifiers"]["session_id"] == "sess.1"

@@ -15,6 +15,8 @@ from gateway.web.rest.streams import Call, while_connected
 
 RECORDS_HEADER: Final = "touchstone-records"
 """The header that says how many records a file has, for whoever shows how far it is."""
+NEXT_HEADER: Final = "touchstone-next"
+"""The header that says where the next part begins, `after` which token; absent where nothing is left behind a file."""
 
 
 def is_file(rpc: MethodDescriptor) -> bool:
@@ -52,6 +54,8 @@ async def answer(request: Request, call: Call) -> Response:
         if extension.Unpack(file):
             headers["content-disposition"] = f'attachment; filename="{file.name}"'
             headers[RECORDS_HEADER] = str(file.records)
+            if file.next:
+                headers[NEXT_HEADER] = file.next
     return _Download(call, _parts(call, first), headers)
 
 

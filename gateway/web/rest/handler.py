@@ -1,7 +1,7 @@
 """Any annotated RPC over HTTP: reads the request, calls with the caller's own token, writes the answer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import orjson
@@ -21,6 +21,9 @@ from services.chassis import telemetry
 from services.chassis.callers import ORIGIN_METADATA
 from services.kernel.failures import InvalidArgumentError
 
+UPDATE_MASK: Final = "update_mask"
+"""The field of a request that says which fields of another one change."""
+
 
 class Endpoint:
     """One binding, ready to be called."""
@@ -38,6 +41,7 @@ class Endpoint:
         self._endless = binding.rpc.server_streaming and streams.EVENT_ID in binding.rpc.output_type.fields_by_name
         self._is_file = files.is_file(binding.rpc)
         self._write: Callable[[Any], Any] = bytes if self._is_file else writer(binding.rpc.output_type)
+        self._is_masked = binding.http_method == "PATCH" and UPDATE_MASK in self._descriptor.fields_by_name
         self._write_part: Callable[[Any], Any] | None = None
         if binding.response_body:
             part = field_at(binding.rpc.output_type, binding.response_body).message_type
@@ -68,18 +72,23 @@ class Endpoint:
         body = await read_body(request)
         parameters = query.parse(request.scope["query_string"])
         fields: dict[str, Any] = {}
+        sent: dict[str, Any] | None = None
         if self.binding.body == WHOLE_BODY:
             fields = reader(self._descriptor)(_parse(body))
             if parameters:
                 raise MalformedError("is not a parameter here", parameters[0][0])
         elif self.binding.body:
             fields = _read_part(field_at(self._descriptor, self.binding.body), body)
+            sent = fields[self.binding.body]
         elif body:
             raise MalformedError("must be empty for this method", "body")
         for name, value in query.read(self._descriptor, parameters).items():
             if name in fields:
                 raise MalformedError("is given in the body", name)
             fields[name] = value
+        if sent is not None and self._is_masked:
+            # What the body names changes, false and empty values too: a message alone doesn't tell these from nothing.
+            fields.setdefault(UPDATE_MASK, {"paths": sorted(sent)})
         for path, value in variables.items():
             _place_variable(fields, self.binding, path, value)
         # What a browser says by itself when it connects again.

@@ -53,11 +53,6 @@ def encoded(digest: bytes) -> bytes:
     return binascii.b2a_base64(digest, newline=False)
 
 
-def sign_identifier(value: str, secret: str) -> str:
-    """An identifier that a shopper can't forge: `value.signature`."""
-    return f"{value}.{_identifier_signature(value, secret)}"
-
-
 def claimed_identifier(signed: str, secrets: Iterable[str]) -> str:
     """The identifier in `value.signature`, or nothing when none of the secrets signed it."""
     value, _, signature = signed.rpartition(".")

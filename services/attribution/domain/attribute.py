@@ -1,6 +1,7 @@
 """From order to credit: the cascade of tiers, and the verdict on every touch considered."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from services.attribution.domain.amounts import order_amount
@@ -28,6 +29,7 @@ __all__ = [
     "attribute",
     "consider",
     "judge",
+    "nothing",
 ]
 
 
@@ -132,6 +134,12 @@ def _is_theirs(who: Buyer, seen: Seen, people: People) -> bool:
     return tier is not None and not (tier is Tier.PERSON and contradicts(who, seen.identifiers, people))
 
 
+@lru_cache(maxsize=1024)
+def nothing(model: str, model_version: int, excluded: Exclusion | None) -> Attribution:
+    """What a model says of an order of which it credits nothing, verdicts apart: the same of very many."""
+    return Attribution(model, model_version, None, (), (), excluded=excluded, open=excluded is None)
+
+
 def judge(considering: Considering, model: Model, *, verdicts: bool = True) -> Attribution:
     """What the model says. Without `verdicts`, what was considered is left out: credits alone are wanted."""
     order = considering.order
@@ -140,6 +148,8 @@ def judge(considering: Considering, model: Model, *, verdicts: bool = True) -> A
     candidates = considering.conversations if model.anchor is Anchor.CONVERSATION else considering.touches
     refused = [refusal(one, sale, model) for one in candidates]
     eligible = [one for one, why in zip(candidates, refused, strict=True) if why is None]
+    if not eligible and not verdicts:
+        return nothing(model.name, model.version, excluded)
     matched_by, credits_, told = _earned(considering, eligible, model)
     reasons = iter(told)
     return Attribution(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from services.attribution.domain.attribute import Around, Attribution, People, consider, judge
+from services.attribution.domain.attribute import Around, Attribution, People, consider, judge, nothing
 from services.attribution.domain.rules import Rules
 from services.attribution.domain.snapshot import Exclusion, Snapshot
 
@@ -21,9 +21,7 @@ def decide(
 @lru_cache(maxsize=1024)
 def _nothing(models: tuple[tuple[str, int], ...], excluded: Exclusion | None) -> tuple[Attribution, ...]:
     """What models, each as (name, version), say of an order to which nothing is tied: the same of very many."""
-    return tuple(
-        Attribution(name, version, None, (), (), excluded=excluded, open=excluded is None) for name, version in models
-    )
+    return tuple(nothing(name, version, excluded) for name, version in models)
 
 
 def open_to_people(attributions: Sequence[Attribution]) -> bool:

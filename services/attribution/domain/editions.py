@@ -7,6 +7,7 @@ from typing import NamedTuple
 from services.attribution.domain.models import Model
 from services.attribution.domain.rules import Rules
 from services.attribution.domain.spans import Spans
+from services.kernel.identifiers import Identifier
 
 
 class Edition(NamedTuple):
@@ -33,6 +34,12 @@ class Editions(NamedTuple):
         if self.coming is None:
             return self.in_force.rules.spans
         return Spans.of((*self.in_force.rules.applied, *self.coming.rules.applied))
+
+    @property
+    def blocked(self) -> frozenset[Identifier]:
+        """The identifiers that name nobody by one of the two at least."""
+        coming = self.coming.rules.blocked if self.coming else frozenset[Identifier]()
+        return self.in_force.rules.blocked | coming
 
     @property
     def window(self) -> int:

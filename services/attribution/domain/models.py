@@ -178,6 +178,7 @@ PERSONALIZATION = Model(
 DEFAULT_MODELS = (CONTACT, CONVERSATIONS, PERSONALIZATION, RECOMMENDATION_ASSISTED, RECOMMENDATION_DIRECT)
 """What holds for a tenant that has set no models, by name."""
 
+_ALL, _NONE = Fraction(1), Fraction(0)
 _EXACT = Context(prec=40)
 _MOST_HALF_LIVES = 200
 """What is older has decayed to nothing: 2^-200 of the largest amount is far below any unit of money."""
@@ -193,11 +194,11 @@ def weights(model: Model, touches: Sequence[Touch]) -> list[Fraction]:
     count = len(touches)
     match model.rule:
         case Rule.FIRST_TOUCH:
-            return [Fraction(index == 0) for index in range(count)]
+            return [_ALL, *[_NONE] * (count - 1)]
         case Rule.LAST_TOUCH:
-            return [Fraction(index == count - 1) for index in range(count)]
+            return [*[_NONE] * (count - 1), _ALL]
         case Rule.LINEAR:
-            return [Fraction(1)] * count
+            return [_ALL] * count
         case Rule.POSITION_BASED:
             return _position_based(count)
         case Rule.TIME_DECAY:

@@ -216,9 +216,8 @@ def _spread(amount_micros: int, lines: Sequence[Line], currency_code: str) -> li
 
 def _customer_key(identifiers: Sequence[Identifier]) -> str:
     """A hash of the strongest contact; empty where nothing names the customer."""
-    named = {identifier.kind: identifier.value for identifier in identifiers}
-    strongest = next(((kind, named[kind]) for kind in _CONTACTS if kind in named), None)
-    if strongest is None:
-        return ""
-    kind, value = strongest
-    return hashlib.sha256(f"{kind.value}:{value}".encode()).hexdigest()[:32]
+    named = dict(identifiers)
+    for kind in _CONTACTS:
+        if kind in named:
+            return hashlib.sha256(f"{kind.value}:{named[kind]}".encode()).hexdigest()[:32]
+    return ""

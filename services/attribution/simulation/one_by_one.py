@@ -10,9 +10,10 @@ from services.attribution.domain.touches import Channel
 from services.attribution.recount import recount
 from services.attribution.simulation.asking import Trial
 from services.attribution.simulation.cases import Numbers
-from services.attribution.simulation.loading import Source, orders_between
+from services.attribution.simulation.loading import orders_between
 from services.attribution.simulation.result import Result, Weight
 from services.attribution.simulation.stopping import Stop
+from services.attribution.simulation.tables import Source
 from services.attribution.simulation.tally import Tally
 from services.attribution.simulation.trying import Progress
 from services.attribution.store import orders

@@ -16,12 +16,13 @@ from services.attribution.simulation import totals
 from services.attribution.simulation.asking import Learning, Trial
 from services.attribution.simulation.cases import Cases, Flags, Numbers
 from services.attribution.simulation.evaluate import Outcome, amount_columns, counted_orders, evaluate, filtered_values
-from services.attribution.simulation.loading import Loading, Source
+from services.attribution.simulation.loading import Loading
 from services.attribution.simulation.markov import removal_effects
 from services.attribution.simulation.paths import paths
 from services.attribution.simulation.result import MovedOrder, Result, Weight
 from services.attribution.simulation.shapley import shapley_values
 from services.attribution.simulation.stopping import Stop
+from services.attribution.simulation.tables import Source
 from services.attribution.store import facts
 from services.attribution.store.blocks import ORDERS, TOUCHES
 from services.kernel.failures import FailedPreconditionError

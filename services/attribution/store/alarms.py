@@ -30,6 +30,8 @@ _CLEAR = text(
           AND alarm.source = agreeing.source"""
 )
 
+_COUNT_ALL = text("SELECT count(*) FROM disagreement")
+
 _COUNT = text("SELECT count(*) FROM disagreement WHERE tenant_id = :tenant_id")
 
 
@@ -58,6 +60,11 @@ async def clear_alarms(connection: AsyncConnection, keys: Collection[OrderKey]) 
     """Forgets orders that agree again, or are no more."""
     if keys:
         await connection.execute(_CLEAR, key_columns(list(keys)))
+
+
+async def count_all(connection: AsyncConnection) -> int:
+    """How many orders, of whichever tenant, were found to differ."""
+    return int((await connection.execute(_COUNT_ALL)).scalar_one())
 
 
 async def count_alarms(connection: AsyncConnection, tenant_id: str) -> int:

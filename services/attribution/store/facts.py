@@ -72,8 +72,9 @@ def number(space: str, value: str) -> int:
     return _number(space.encode(), value) if value else ABSENT
 
 
+@lru_cache(maxsize=16_384)
 def identifier_number(identifier: Identifier) -> int:
-    """An identifier's number: values compare only within their kind."""
+    """An identifier's number: values compare only within their kind. Kept, since a visit names the same in each event."""
     return _number(_SPACES[identifier.kind], identifier.value)
 
 
@@ -156,8 +157,8 @@ def currency_code(packed: int) -> str:
 
 def _of_kinds(identifiers: Sequence[Identifier], places: Mapping[Kind, int]) -> list[int]:
     numbers = [ABSENT] * len(places)
-    for kind, value in identifiers:
-        place = places.get(kind)
+    for identifier in identifiers:
+        place = places.get(identifier.kind)
         if place is not None:
-            numbers[place] = _number(_SPACES[kind], value)
+            numbers[place] = identifier_number(identifier)
     return numbers

@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chassis.arrays import flags, numbers, texts
 from services.kernel.identifiers import Identifier, Kind
 
+_KINDS = {kind.value: kind for kind in Kind}
+
 Named = tuple[str, Identifier]
 """An identifier of a tenant."""
 
@@ -51,7 +53,8 @@ async def read_standings(connection: AsyncConnection, asked: Iterable[Named]) ->
         return {}
     rows = await connection.execute(_READ, _columns(wanted))
     return {
-        (tenant_id, Identifier(Kind(kind), value)): Standing(*standing) for tenant_id, kind, value, *standing in rows
+        (tenant_id, Identifier(_KINDS[kind], value)): Standing(person_id, hub, person_position, hub_position)
+        for tenant_id, kind, value, person_id, hub, person_position, hub_position in rows
     }
 
 

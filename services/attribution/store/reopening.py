@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.attribution.store.orders import OrderKey, key_columns
 from services.chassis.arrays import flags, numbers, optional_numbers, texts
-from services.kernel.identifiers import Identifier
+from services.kernel.identifiers import Identifier, Kind
 
 
 class ByTouch(NamedTuple):
@@ -85,100 +85,129 @@ def _is(row: str, identifier: str, tenant: str) -> str:
                AND hashtextextended({row}.value, {row}.kind) = hashtextextended({identifier}.value, {identifier}.kind)"""
 
 
-# If the order has the identifier itself, the touch is tied to it whoever belongs together.
-_NOT_BY_ITSELF = f"""NOT EXISTS (SELECT FROM order_identifier AS own
-                           WHERE {_is("own", "other", "orders")} AND own.order_id = orders.order_id
-                             AND own.source = orders.source)"""
+# Whoever belongs together, an event stays tied to the order of which it has an identifier itself.
+_NOT_BY_ITSELF = f"""NOT EXISTS (
+        SELECT FROM unnest(own.kinds, own.values) AS one (kind, value)
+        CROSS JOIN LATERAL (
+            SELECT FROM touch_identifier AS same
+            WHERE {_is("same", "one", "person")} AND same.occur_micros = event.occur_micros
+              AND same.source = event.source AND same.event_id = event.event_id OFFSET 0) AS found OFFSET 0)"""
 
 # What ties a touch to an order through a person changes only where an identifier changed that the touch has (then it
 # concerns the persons' orders placed not long after the touches), or that the order has (then those orders before which
 # another identifier of the persons has touches). Conversations reach as far as their ends.
-_BY_PEOPLE = f"""WITH changed AS (
+#
+# Everything is found person by person and look-up by look-up: what a join would cost depends on statistics, and grows
+# with the square of a batch where they are old.
+_BY_PEOPLE = f"""WITH changed AS MATERIALIZED (
            SELECT * FROM unnest(
                CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
                CAST(:hubs AS boolean[]), CAST(:persons_before AS bigint[]), CAST(:persons_after AS bigint[]),
                CAST(:windows AS bigint[]), CAST(:positions AS bigint[]))
            AS changed (tenant_id, kind, value, hub, person_before, person_after, window_micros, position)),
-       concerned AS (
-           SELECT tenant_id, person_before AS person_id, kind, value, window_micros, position FROM changed
-           WHERE person_before IS NOT NULL
-           UNION
-           SELECT tenant_id, person_after, kind, value, window_micros, position FROM changed
-           WHERE person_after IS NOT NULL),
-       touched AS (
-           SELECT concerned.*, span.first_micros,
-                  CASE WHEN EXISTS (SELECT FROM conversation_identifier AS named
-                                    WHERE {_is("named", "concerned", "concerned")})
-                       THEN {2**62} ELSE span.last_micros + window_micros + 1 END AS through_micros
-           FROM concerned
-           CROSS JOIN LATERAL (
-               SELECT min(occur_micros) AS first_micros, max(occur_micros) AS last_micros
-               FROM touch_identifier AS touch WHERE {_is("touch", "concerned", "concerned")} OFFSET 0) AS span
-           WHERE span.first_micros IS NOT NULL),
-       person AS (
-           SELECT tenant_id, person_id, min(first_micros) AS first_micros, max(through_micros) AS through_micros,
-                  max(position) AS position, count(*) > {_MOST_LOOKED_AT} AS many, array_agg(kind) AS kinds,
-                  array_agg(value) AS values, array_agg(first_micros) AS firsts, array_agg(through_micros) AS throughs
-           FROM touched GROUP BY tenant_id, person_id),
-       member AS (
-           SELECT person.tenant_id, person.person_id, one.kind, one.value
-           FROM person CROSS JOIN LATERAL (
-               SELECT kind, value FROM person_identifier
-               WHERE tenant_id = person.tenant_id AND person_id = person.person_id OFFSET 0) AS one
-           UNION
-           SELECT tenant_id, person_id, concerned.kind, concerned.value
-           FROM person JOIN concerned USING (tenant_id, person_id)),
-       by_touches AS (
-           SELECT orders.tenant_id, orders.order_id, orders.source, person.position
-           FROM person JOIN member USING (tenant_id, person_id)
-           CROSS JOIN LATERAL (
-               SELECT tenant_id, order_id, source, order_micros FROM order_identifier AS one
-               WHERE {_is("one", "member", "member")}
-                 AND order_micros BETWEEN person.first_micros AND person.through_micros OFFSET 0) AS orders
-           WHERE person.many OR EXISTS (
-               SELECT FROM unnest(person.kinds, person.values, person.firsts, person.throughs)
-                           AS other (kind, value, first_micros, through_micros)
-               WHERE orders.order_micros BETWEEN other.first_micros AND other.through_micros AND {_NOT_BY_ITSELF})),
-       others AS (
+       person AS MATERIALIZED (
            SELECT tenant_id, person_id, array_agg(kind) AS kinds, array_agg(value) AS values,
-                  count(*) > {_MOST_LOOKED_AT} AS many
-           FROM (SELECT named.tenant_id, named.person_id, one.kind, one.value
-                 FROM (SELECT DISTINCT tenant_id, person_id FROM concerned) AS named
-                 CROSS JOIN LATERAL (
-                     SELECT kind, value FROM person_identifier
-                     WHERE tenant_id = named.tenant_id AND person_id = named.person_id
-                     LIMIT {_MOST_LOOKED_AT + 1}) AS one
-                 UNION SELECT tenant_id, person_id, kind, value FROM concerned) AS one
+                  max(window_micros) AS window_micros, max(position) AS position
+           FROM (SELECT tenant_id, person_before AS person_id, kind, value, window_micros, position FROM changed
+                 WHERE person_before IS NOT NULL
+                 UNION ALL
+                 SELECT tenant_id, person_after, kind, value, window_micros, position FROM changed
+                 WHERE person_after IS NOT NULL AND person_after IS DISTINCT FROM person_before) AS one
            GROUP BY tenant_id, person_id),
-       by_orders AS (
-           SELECT orders.tenant_id, orders.order_id, orders.source, concerned.position
-           FROM concerned JOIN others USING (tenant_id, person_id)
+       concerned AS (
+           SELECT person.tenant_id, orders.order_id, orders.source, person.position
+           FROM person
            CROSS JOIN LATERAL (
-               SELECT tenant_id, order_id, source, order_micros FROM order_identifier AS one
-               WHERE {_is("one", "concerned", "concerned")} OFFSET 0) AS orders
-           WHERE others.many OR EXISTS (
-               SELECT FROM unnest(others.kinds, others.values) AS other (kind, value)
-               WHERE (EXISTS (SELECT FROM touch_identifier AS touch
-                              WHERE {_is("touch", "other", "orders")} AND touch.occur_micros
-                                  BETWEEN orders.order_micros - concerned.window_micros - 1 AND orders.order_micros)
-                      OR EXISTS (SELECT FROM conversation_identifier AS named
-                                 WHERE {_is("named", "other", "orders")}))
-                 AND {_NOT_BY_ITSELF})),
+               SELECT array_agg(kind) AS kinds, array_agg(value) AS values
+               FROM person_identifier AS one
+               WHERE tenant_id = person.tenant_id AND person_id = person.person_id
+                 AND NOT EXISTS (SELECT FROM unnest(person.kinds, person.values) AS other (kind, value)
+                                 WHERE other.kind = one.kind AND other.value = one.value OFFSET 0) OFFSET 0) AS same
+           CROSS JOIN LATERAL (
+               SELECT min(span.first_micros) AS first_micros,
+                      max(CASE WHEN span.first_micros IS NULL THEN NULL
+                               WHEN EXISTS (SELECT FROM conversation_identifier AS named
+                                            WHERE {_is("named", "one", "person")} OFFSET 0) THEN {2**62}
+                               ELSE span.last_micros + person.window_micros + 1 END) AS through_micros
+               FROM unnest(CASE WHEN same.kinds IS NOT NULL THEN person.kinds END, person.values) AS one (kind, value)
+               CROSS JOIN LATERAL (
+                   SELECT min(occur_micros) AS first_micros, max(occur_micros) AS last_micros
+                   FROM touch_identifier AS touch WHERE {_is("touch", "one", "person")} OFFSET 0) AS span
+               WHERE one.kind IS NOT NULL) AS touched
+           CROSS JOIN LATERAL (
+               SELECT found.order_id, found.source, found.order_micros, bool_or(found.changed) AS changed
+               FROM (SELECT found.*, true AS changed
+                     FROM unnest(person.kinds, person.values) AS one (kind, value)
+                     CROSS JOIN LATERAL (
+                         SELECT order_id, source, order_micros FROM order_identifier AS placed
+                         WHERE {_is("placed", "one", "person")} OFFSET 0) AS found
+                     UNION ALL
+                     SELECT found.*, false
+                     FROM unnest(same.kinds, same.values) AS one (kind, value)
+                     CROSS JOIN LATERAL (
+                         SELECT order_id, source, order_micros FROM order_identifier AS placed
+                         WHERE {_is("placed", "one", "person")}
+                           AND order_micros BETWEEN touched.first_micros AND touched.through_micros OFFSET 0) AS found
+                    ) AS found
+               GROUP BY found.order_id, found.source, found.order_micros OFFSET 0) AS orders
+           CROSS JOIN LATERAL (
+               SELECT FROM known_order AS decided
+               WHERE decided.tenant_id = person.tenant_id AND decided.order_id = orders.order_id
+                 AND decided.source = orders.source AND (decided.open_to_people OR decided.next_open) OFFSET 0) AS undecided
+           CROSS JOIN LATERAL (
+               SELECT array_agg(one.kind ORDER BY one.kind) AS kinds, array_agg(one.value ORDER BY one.kind) AS values,
+                      array_agg(one.hub ORDER BY one.kind) AS hubs, count(*) > {_MOST_LOOKED_AT} AS many
+               FROM (SELECT kind, value, hub FROM person_identifier
+                     WHERE tenant_id = person.tenant_id AND person_id = person.person_id
+                     LIMIT {_MOST_LOOKED_AT + 1}) AS one OFFSET 0) AS member
+           CROSS JOIN LATERAL (
+               SELECT array_agg(one.kind) AS kinds, array_agg(one.value) AS values
+               FROM unnest(member.kinds, member.values, member.hubs) AS one (kind, value, hub)
+               WHERE NOT one.hub
+                 AND NOT EXISTS (
+                     SELECT FROM unnest(CAST(:blocked_tenant_ids AS text[]), CAST(:blocked_kinds AS smallint[]),
+                                        CAST(:blocked_values AS text[])) AS blocked (tenant_id, kind, value)
+                     WHERE blocked.tenant_id = person.tenant_id AND blocked.kind = one.kind
+                       AND blocked.value = one.value OFFSET 0)
+                 AND EXISTS (
+                     SELECT FROM order_identifier AS placed
+                     WHERE {_is("placed", "one", "person")} AND placed.order_micros = orders.order_micros
+                       AND placed.order_id = orders.order_id AND placed.source = orders.source OFFSET 0)
+               OFFSET 0) AS own
+           WHERE orders.changed AND member.many OR cardinality(person.kinds) > {_MOST_LOOKED_AT} OR EXISTS (
+               SELECT FROM (SELECT * FROM unnest(person.kinds, person.values) AS one (kind, value)
+                            UNION
+                            SELECT * FROM unnest(member.kinds, member.values) AS one (kind, value)
+                            WHERE orders.changed) AS other
+               WHERE NOT EXISTS (SELECT FROM unnest(own.kinds, own.values) AS one (kind, value)
+                                 WHERE one.kind = other.kind AND one.value = other.value OFFSET 0)
+               AND (other.kind <> {Kind.CONVERSATION:d} AND EXISTS (
+                   SELECT FROM (SELECT occur_micros, source, event_id FROM touch_identifier AS touch
+                                WHERE {_is("touch", "other", "person")} AND touch.occur_micros
+                                  BETWEEN orders.order_micros - person.window_micros - 1 AND orders.order_micros
+                                OFFSET 0) AS event
+                   WHERE {_NOT_BY_ITSELF} OFFSET 0)
+               OR EXISTS (
+                   SELECT FROM (SELECT conversation_id FROM conversation_identifier AS named
+                                WHERE {_is("named", "other", "person")} OFFSET 0) AS conversation
+                   CROSS JOIN LATERAL (
+                       SELECT occur_micros, source, event_id FROM touch_identifier AS touch
+                       WHERE touch.tenant_id = person.tenant_id AND touch.kind = {Kind.CONVERSATION:d}
+                         AND touch.value = conversation.conversation_id
+                         AND hashtextextended(touch.value, touch.kind)
+                             = hashtextextended(conversation.conversation_id, {Kind.CONVERSATION:d}::smallint)
+                       OFFSET 0) AS event
+                   WHERE {_NOT_BY_ITSELF} OFFSET 0))
+               OFFSET 0)),
        by_hubs AS (
-           SELECT orders.tenant_id, orders.order_id, orders.source, changed.position
+           SELECT changed.tenant_id, orders.order_id, orders.source, changed.position
            FROM changed
            CROSS JOIN LATERAL (
-               SELECT tenant_id, order_id, source FROM order_identifier AS one
-               WHERE {_is("one", "changed", "changed")} OFFSET 0) AS orders
+               SELECT order_id, source FROM order_identifier AS placed
+               WHERE {_is("placed", "changed", "changed")} OFFSET 0) AS orders
            WHERE changed.hub)
        SELECT tenant_id, order_id, source, max(position)
-       FROM (SELECT reached.* FROM (SELECT * FROM by_touches UNION SELECT * FROM by_orders) AS reached
-             CROSS JOIN LATERAL (
-                 SELECT open_to_people, next_open FROM known_order
-                 WHERE tenant_id = reached.tenant_id AND order_id = reached.order_id AND source = reached.source
-                 OFFSET 0) AS decided
-             WHERE decided.open_to_people OR decided.next_open
-             UNION ALL SELECT * FROM by_hubs) AS found
+       FROM (SELECT * FROM concerned UNION ALL SELECT * FROM by_hubs) AS found
        GROUP BY tenant_id, order_id, source"""
 
 
@@ -287,11 +316,16 @@ async def orders_by_touches(
 
 
 async def orders_by_people(
-    connection: AsyncConnection, partition: int, changed: Iterable[ByIdentifier], times: Mapping[int, int]
+    connection: AsyncConnection,
+    partition: int,
+    changed: Iterable[ByIdentifier],
+    times: Mapping[int, int],
+    blocked: Collection[tuple[str, Identifier]] = (),
 ) -> dict[OrderKey, int]:
     """Orders that changes of people may concern, with the greatest position among these changes; none when they wait.
 
     Who belongs together is as it is stored now; `changed` tells how it was before. `times` are as for touches.
+    `blocked` are the tenants' identifiers that their rules say name nobody: they tie no touch to an order.
     """
     identifiers = list(changed)
     bound = {
@@ -303,6 +337,9 @@ async def orders_by_people(
         "persons_after": optional_numbers(one.person_after for one in identifiers),
         "windows": numbers(one.window_micros for one in identifiers),
         "positions": numbers(one.position for one in identifiers),
+        "blocked_tenant_ids": texts(tenant_id for tenant_id, _ in blocked),
+        "blocked_kinds": numbers(identifier.kind for _, identifier in blocked),
+        "blocked_values": texts(identifier.value for _, identifier in blocked),
     }
     found = _found(await connection.execute(_LIST_BY_PEOPLE, bound))
     if len(found) <= MOST_AT_ONCE:

@@ -1,12 +1,12 @@
 """Touches, and all else that credit may depend on, found by the identifiers of their own events."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import LargeBinary, Row, bindparam, text
+from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.chassis.arrays import joined, numbers, texts
+from services.chassis.arrays import flags, joined, numbers, texts
 from services.kernel.identifiers import Identifier, Kind
 
 
@@ -65,59 +65,6 @@ _INSERT_IDENTIFIERS = text(
                             CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))"""
 )
 
-# LATERAL with OFFSET 0 holds the planner to one look-up by key for each row asked for, also while the tables are young
-# and their statistics say that they are empty.
-_BY_IDENTIFIER = """
-    SELECT asked.number, found.tenant_id, found.source, found.event_id
-    FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
-                CAST(:values AS text[]), CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]))
-         AS asked (number, tenant_id, kind, value, from_micros, through_micros)
-    CROSS JOIN LATERAL (
-        SELECT tenant_id, source, event_id FROM touch_identifier
-        WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
-          AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind)
-          AND occur_micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found"""
-
-_BY_PERSON = """
-    SELECT asked.number, found.tenant_id, found.source, found.event_id
-    FROM unnest(CAST(:person_numbers AS int[]), CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
-                CAST(:person_from_micros AS bigint[]), CAST(:person_through_micros AS bigint[]))
-         AS asked (number, tenant_id, person_id, from_micros, through_micros)
-    CROSS JOIN LATERAL (
-        SELECT kind, value FROM person_identifier
-        WHERE tenant_id = asked.tenant_id AND person_id = asked.person_id AND NOT hub OFFSET 0) AS known
-    CROSS JOIN LATERAL (
-        SELECT tenant_id, source, event_id FROM touch_identifier
-        WHERE tenant_id = asked.tenant_id AND kind = known.kind AND value = known.value
-          AND hashtextextended(value, kind) = hashtextextended(known.value, known.kind)
-          AND occur_micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found"""
-
-_HAVE_CONVERSATIONS = """EXISTS (SELECT FROM conversation_identifier AS any_one
-                                      WHERE any_one.tenant_id = ANY(CAST(:tenants AS text[])))"""
-"""Asked once in a statement: most shops without a chat need no more than this."""
-
-_NAMED = text(
-    f"""SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
-       FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
-                   CAST(:values AS text[]), CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]))
-            AS asked (number, tenant_id, kind, value, from_micros, through_micros)
-       JOIN conversation_identifier AS named
-         ON named.tenant_id = asked.tenant_id AND named.kind = asked.kind AND named.value = asked.value
-        AND hashtextextended(named.value, named.kind) = hashtextextended(asked.value, asked.kind)
-       WHERE {_HAVE_CONVERSATIONS}
-       UNION
-       SELECT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros, named.conversation_id
-       FROM unnest(CAST(:person_numbers AS int[]), CAST(:person_tenant_ids AS text[]), CAST(:person_ids AS bigint[]),
-                   CAST(:person_from_micros AS bigint[]), CAST(:person_through_micros AS bigint[]))
-            AS asked (number, tenant_id, person_id, from_micros, through_micros)
-       JOIN person_identifier AS known
-         ON known.tenant_id = asked.tenant_id AND known.person_id = asked.person_id AND NOT known.hub
-       JOIN conversation_identifier AS named
-         ON named.tenant_id = known.tenant_id AND named.kind = known.kind AND named.value = known.value
-        AND hashtextextended(named.value, named.kind) = hashtextextended(known.value, known.kind)
-       WHERE {_HAVE_CONVERSATIONS}"""
-)
-
 
 def _events_of(conversation: str) -> str:
     """The events of a conversation, of which the first and last are found at the ends of an index."""
@@ -127,25 +74,60 @@ def _events_of(conversation: str) -> str:
               = hashtextextended({conversation}.conversation_id, {Kind.CONVERSATION:d}::smallint)"""
 
 
-_OF_CONVERSATIONS = text(
-    f"""SELECT chosen.number, touch.source, touch.event_id, touch.event
-        FROM (SELECT DISTINCT asked.number, asked.tenant_id, asked.conversation_id
-              FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:from_micros AS bigint[]),
-                          CAST(:through_micros AS bigint[]), CAST(:conversation_ids AS text[]))
-                   AS asked (number, tenant_id, from_micros, through_micros, conversation_id)
-              WHERE EXISTS (SELECT FROM touch_identifier AS event
-                            WHERE {_events_of("asked")} AND event.occur_micros >= asked.from_micros)
-                AND EXISTS (SELECT FROM touch_identifier AS event
-                            WHERE {_events_of("asked")} AND event.occur_micros <= asked.through_micros)) AS chosen
-        JOIN touch_identifier AS event ON {_events_of("chosen")}
-        JOIN touch ON touch.tenant_id = event.tenant_id AND touch.source = event.source
-                  AND touch.event_id = event.event_id"""
-)
-
+# LATERAL with OFFSET 0 holds the planner to one look-up by key for each row asked for, also while the tables are young
+# and their statistics say that they are empty. Most of an order's identifiers are its person's too: each is looked for
+# once. Whether there are conversations is asked once in a statement: most shops without a chat need no more than this.
 _FIND = text(
-    f"""SELECT match.number, touch.source, touch.event_id, touch.event
-        FROM ({_BY_IDENTIFIER} UNION {_BY_PERSON}) AS match
-        JOIN touch USING (tenant_id, source, event_id)"""
+    f"""WITH asked AS MATERIALIZED (
+            SELECT * FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
+                                 CAST(:values AS text[]), CAST(:from_micros AS bigint[]),
+                                 CAST(:through_micros AS bigint[]), CAST(:conversations AS boolean[]))
+                AS asked (number, tenant_id, kind, value, from_micros, through_micros, conversations)
+            UNION
+            SELECT asked.number, asked.tenant_id, known.kind, known.value, asked.from_micros, asked.through_micros,
+                   asked.conversations
+            FROM unnest(CAST(:person_numbers AS int[]), CAST(:person_tenant_ids AS text[]),
+                        CAST(:person_ids AS bigint[]), CAST(:person_from_micros AS bigint[]),
+                        CAST(:person_through_micros AS bigint[]), CAST(:person_conversations AS boolean[]))
+                AS asked (number, tenant_id, person_id, from_micros, through_micros, conversations)
+            CROSS JOIN LATERAL (
+                SELECT kind, value FROM person_identifier
+                WHERE tenant_id = asked.tenant_id AND person_id = asked.person_id AND NOT hub OFFSET 0) AS known),
+        conversation AS MATERIALIZED (
+            SELECT DISTINCT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros,
+                   named.conversation_id
+            FROM asked
+            CROSS JOIN LATERAL (
+                SELECT conversation_id FROM conversation_identifier
+                WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
+                  AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind) OFFSET 0) AS named
+            WHERE asked.conversations
+              AND EXISTS (SELECT FROM conversation_identifier AS any_one
+                          WHERE any_one.tenant_id = ANY(CAST(:tenants AS text[])) OFFSET 0)),
+        match AS (
+            SELECT asked.number, asked.tenant_id, found.source, found.event_id
+            FROM asked
+            CROSS JOIN LATERAL (
+                SELECT source, event_id FROM touch_identifier
+                WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
+                  AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind)
+                  AND occur_micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found
+            UNION
+            SELECT conversation.number, conversation.tenant_id, found.source, found.event_id
+            FROM conversation
+            CROSS JOIN LATERAL (
+                SELECT source, event_id FROM touch_identifier AS event
+                WHERE {_events_of("conversation")} OFFSET 0) AS found
+            WHERE EXISTS (SELECT FROM touch_identifier AS event
+                          WHERE {_events_of("conversation")} AND event.occur_micros >= conversation.from_micros OFFSET 0)
+              AND EXISTS (SELECT FROM touch_identifier AS event
+                          WHERE {_events_of("conversation")} AND event.occur_micros <= conversation.through_micros
+                          OFFSET 0))
+        SELECT match.number, match.source, touch.event
+        FROM match
+        CROSS JOIN LATERAL (
+            SELECT event FROM touch
+            WHERE tenant_id = match.tenant_id AND source = match.source AND event_id = match.event_id OFFSET 0) AS touch"""
 )
 
 _INSERT_CONVERSATIONS = text(
@@ -256,43 +238,19 @@ async def find_touches(connection: AsyncConnection, searches: Iterable[Search]) 
     if not direct and not personal:
         return []
     bound = {
-        "numbers": numbers(search.number for search, _ in direct),
-        "tenant_ids": texts(search.tenant_id for search, _ in direct),
-        "kinds": numbers(identifier.kind for _, identifier in direct),
-        "values": texts(identifier.value for _, identifier in direct),
-        "from_micros": numbers(search.from_micros for search, _ in direct),
-        "through_micros": numbers(search.through_micros for search, _ in direct),
-        "person_numbers": numbers(search.number for search in personal),
-        "person_tenant_ids": texts(search.tenant_id for search in personal),
-        "person_ids": numbers(search.person_id for search in personal),
-        "person_from_micros": numbers(search.from_micros for search in personal),
-        "person_through_micros": numbers(search.through_micros for search in personal),
+        "numbers": numbers([search.number for search, _ in direct]),
+        "tenant_ids": texts([search.tenant_id for search, _ in direct]),
+        "kinds": numbers([identifier.kind for _, identifier in direct]),
+        "values": texts([identifier.value for _, identifier in direct]),
+        "from_micros": numbers([search.from_micros for search, _ in direct]),
+        "through_micros": numbers([search.through_micros for search, _ in direct]),
+        "conversations": flags([search.conversations for search, _ in direct]),
+        "person_numbers": numbers([search.number for search in personal]),
+        "person_tenant_ids": texts([search.tenant_id for search in personal]),
+        "person_ids": numbers([search.person_id for search in personal]),
+        "person_from_micros": numbers([search.from_micros for search in personal]),
+        "person_through_micros": numbers([search.through_micros for search in personal]),
+        "person_conversations": flags([search.conversations for search in personal]),
+        "tenants": texts({search.tenant_id for search, _ in direct} | {search.tenant_id for search in personal}),
     }
-    found = {(row.number, row.source, row.event_id): row.event for row in await connection.execute(_FIND, bound)}
-    conversational = {search.number for search, _ in direct if search.conversations}
-    conversational.update(search.number for search in personal if search.conversations)
-    if conversational:
-        tenants = {search.tenant_id for search, _ in direct} | {search.tenant_id for search in personal}
-        rows = await connection.execute(_NAMED, {**bound, "tenants": texts(tenants)})
-        named = [row for row in rows if row.number in conversational]
-        found.update(await _of_conversations(connection, named))
-    return [FoundTouch(number, source, event) for (number, source, _), event in found.items()]
-
-
-async def _of_conversations(
-    connection: AsyncConnection, named: Sequence[Row[Any]]
-) -> dict[tuple[int, str, str], bytes]:
-    """All events of conversations, by number, source and event id: of those that reach into the bounds."""
-    if not named:
-        return {}
-    rows = await connection.execute(
-        _OF_CONVERSATIONS,
-        {
-            "numbers": numbers(row.number for row in named),
-            "tenant_ids": texts(row.tenant_id for row in named),
-            "from_micros": numbers(row.from_micros for row in named),
-            "through_micros": numbers(row.through_micros for row in named),
-            "conversation_ids": texts(row.conversation_id for row in named),
-        },
-    )
-    return {(row.number, row.source, row.event_id): row.event for row in rows}
+    return [FoundTouch(*row) for row in await connection.execute(_FIND, bound)]

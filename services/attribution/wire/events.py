@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from touchstone.ingest.v1 import conversation_pb2, event_pb2, event_service_pb2, order_pb2, storefront_pb2
 
@@ -72,6 +73,12 @@ def happened(source: str, event: event_pb2.Event) -> Touch | Step | Seen | None:
             return _seen(source, event)
         case _:
             return None
+
+
+@lru_cache(maxsize=16_384)
+def happened_again(source: str, event: bytes) -> Touch | Step | Seen | None:
+    """What an event told, from how it is kept. Remembered: what a visit tells is asked for by each of its orders."""
+    return happened(source, event_pb2.Event.FromString(event))
 
 
 def _step(source: str, event: event_pb2.Event) -> Step | None:

@@ -7,18 +7,19 @@ from touchstone.type.v1 import identifier_pb2
 from services.kernel.identifiers import Identifier, Kind
 
 _KINDS = {kind.value: kind for kind in Kind}
+_SESSION, _VISITOR, _EMAIL, _PHONE, _CUSTOMER, _CONVERSATION, _CLICK = Kind
 
 
 def identifiers(named: event_pb2.Identifiers, conversation_id: str = "") -> tuple[Identifier, ...]:
     """The identifiers of an event, and of the conversation that it is part of."""
     values = (
-        (Kind.SESSION, named.session_id),
-        (Kind.VISITOR, named.visitor_id),
-        (Kind.EMAIL, named.email),
-        (Kind.PHONE, named.phone),
-        (Kind.CUSTOMER, named.customer_id),
-        (Kind.CONVERSATION, conversation_id),
-        (Kind.CLICK, named.click_id),
+        (_SESSION, named.session_id),
+        (_VISITOR, named.visitor_id),
+        (_EMAIL, named.email),
+        (_PHONE, named.phone),
+        (_CUSTOMER, named.customer_id),
+        (_CONVERSATION, conversation_id),
+        (_CLICK, named.click_id),
     )
     return tuple([Identifier(kind, value) for kind, value in values if value])
 

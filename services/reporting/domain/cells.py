@@ -218,6 +218,55 @@ class UniqueCell(NamedTuple):
     previous_day: date
 
 
+class ProductSummary(NamedTuple):
+    """Product cells together, so that a report reads fewer. Measures: those of `ProductCell`.
+
+    With the cut "day" those of all products of a day, `sku` being empty; with "week" those of a product of the week
+    that begins on a day, a Monday.
+    """
+
+    tenant_id: str
+    edition: int
+    model: str
+    cut: str
+    day: date
+    currency_code: str
+    sku: str
+
+
+class CreditSummary(NamedTuple):
+    """Credit cells together that have the value of a field, which `cut` names, in common; all, where it is empty.
+
+    Measures: those of `CreditCell`, each order counted once. `name` tells in short what follows it.
+    """
+
+    tenant_id: str
+    edition: int
+    model: str
+    cut: str
+    day: date
+    name: str
+    currency_code: str
+    value: str
+
+
+class ActivitySummary(NamedTuple):
+    """Activity cells of a figure together that have the values of some fields, which `cut` names, in common.
+
+    Measure: amount. `value` and `detail` are those of the first and the second field. `name` tells in short what
+    follows it.
+    """
+
+    tenant_id: str
+    figure: str
+    day: date
+    cut: str
+    name: str
+    currency_code: str
+    value: str
+    detail: str
+
+
 Cell = (
     StoreCell
     | ProductCell
@@ -229,6 +278,9 @@ Cell = (
     | VisitCell
     | MemberCell
     | UniqueCell
+    | ProductSummary
+    | CreditSummary
+    | ActivitySummary
 )
 
 ORDER_FAMILIES: tuple[type[Cell], ...] = (
@@ -241,6 +293,8 @@ ORDER_FAMILIES: tuple[type[Cell], ...] = (
     VisitCell,
     MemberCell,
     UniqueCell,
+    ProductSummary,
+    CreditSummary,
 )
 """What orders are summed in, in each edition of a tenant's credits."""
 
@@ -255,6 +309,9 @@ MEASURES: dict[type[Cell], tuple[str, ...]] = {
     VisitCell: ("placed", "personalized", "recommended"),
     MemberCell: ("times",),
     UniqueCell: ("people",),
+    ProductSummary: ("units", "refunded_units", "gross_micros", "net_micros"),
+    CreditSummary: ("orders", "gross_micros", "net_micros"),
+    ActivitySummary: ("amount",),
 }
 """The names of each family's measures; every family is here."""
 

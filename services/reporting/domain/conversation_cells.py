@@ -82,7 +82,7 @@ def _add_classifications(counting: _Counting, one: Whole, types: Mapping[str, st
         if type_.strip().casefold() == SALE:
             counting.add("classified_sales", at, classification=name, classification_type=type_)
     if set_ := conversations.classifications(one):
-        counting.add("classification_journeys", set_[-1].at, label=_path(set_))
+        counting.add("classification_journeys", set_[-1].at, label=path(set_))
 
 
 def _add_tags(counting: _Counting, one: Whole) -> None:
@@ -93,7 +93,7 @@ def _add_tags(counting: _Counting, one: Whole) -> None:
     # The first of each tag: read backwards, the earlier takes the later's place.
     for tag, mark in {mark.label: mark for mark in reversed(tagged)}.items():
         counting.add("tags_set", mark.at, tag=tag)
-    counting.add("tag_journeys", tagged[-1].at, label=_path(tagged))
+    counting.add("tag_journeys", tagged[-1].at, label=path(tagged))
 
 
 def _add_options(counting: _Counting, one: Whole) -> None:
@@ -110,12 +110,12 @@ def _add_completion(counting: _Counting, one: Whole, silence: int) -> list[Pendi
     if end.name != conversations.ABANDONED:
         return []
     last = one.last_written
-    abandoned = counting.add("abandoned_conversations", end.at, step=last.flow_step, label=_last_message(last))
+    abandoned = counting.add("abandoned_conversations", end.at, step=last.flow_step, label=last_message(last))
     return [Pending(abandoned, 1, end.at), Pending(ended, 1, end.at)]
 
 
-def _last_message(event: Event) -> str:
-    """What the last message was, as far as events tell: the option chosen, else the flow's step, else who wrote."""
+def last_message(event: Event) -> str:
+    """What a last message was, as far as events tell: the option chosen, else the flow's step, else who wrote."""
     return event.label or event.flow_step or _writer(event.actors)
 
 
@@ -124,7 +124,7 @@ def _writer(actors: Actors) -> str:
     return next((who.name or "" for who in (Actors.AGENT, Actors.BOT, Actors.VISITOR) if who in actors), "")
 
 
-def _path(marks: Iterable[Event]) -> str:
+def path(marks: Iterable[Event]) -> str:
     """The labels in sequence, each once where it is repeated at once; a long path ends in an ellipsis."""
     labels: list[str] = []
     for mark in marks:

@@ -1,5 +1,6 @@
 """Conversion: an order as it counts in the reporting currency, by one rate, rounded once, its parts adding up."""
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
@@ -28,8 +29,15 @@ class Wanted(NamedTuple):
     day: date
 
 
+class Rate(NamedTuple):
+    """A rate, and the day that it was told for, which may be some days before the order's: None where there is none."""
+
+    rate: str
+    day: date | None
+
+
 class ToldRate(NamedTuple):
-    """A rate, and the position of the event that told of it."""
+    """A rate, the position of the event that told of it, and when that was received, in microseconds since 1970."""
 
     tenant_id: str
     base_currency_code: str
@@ -37,6 +45,10 @@ class ToldRate(NamedTuple):
     day: date
     rate: str
     position: int
+    receive_micros: int
+
+
+NO_RATE = Rate(UNCONVERTED, None)
 
 
 class _Factor(NamedTuple):
@@ -102,6 +114,24 @@ def converted(fact: OrderFact, rate: str, currency_code: str) -> OrderFact:
         ),
         attributions=tuple([credited(said) for said in fact.attributions]),
     )
+
+
+def counted_amounts(converted_fact: OrderFact) -> str:
+    """What a converted order, what models credit of it, and each credit come to, in millionths, as JSON.
+
+    {"g": gross, "n": net, "m": {model: {"g": gross, "n": net, "c": [[gross, net], …]}}}, models without credits left out.
+    """
+    models = {
+        said.model: {
+            "g": sum(credit.gross_micros for credit in said.credits),
+            "n": sum(credit.net_micros for credit in said.credits),
+            "c": [(credit.gross_micros, credit.net_micros) for credit in said.credits],
+        }
+        for said in converted_fact.attributions
+        if said.credits
+    }
+    amounts = {"g": converted_fact.gross_micros, "n": converted_fact.net_micros, "m": models}
+    return json.dumps(amounts, ensure_ascii=False, separators=(",", ":"))
 
 
 @lru_cache(maxsize=4_096)

@@ -1,8 +1,10 @@
 """Figures: a metric's value, from the sums that it is computed from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from operator import itemgetter
 
 from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.definitions import Difference, Metric, Sum, Total, Unit
@@ -37,7 +39,7 @@ class Report:
     """A page of a report's rows, the sums over all of them, and what the figures stand for.
 
     `totals` is None where the rows have no currency in common; `others` are the orders in currencies that no row
-    shows.
+    shows. `names` are those for people of products, by SKU.
     """
 
     tenant: Tenant
@@ -46,6 +48,7 @@ class Report:
     totals: Row | None
     others: Sequence[tuple[str, Amounts]]
     as_of: AsOf
+    names: Mapping[str, str]
 
 
 def value(metric: Metric, sums: Mapping[str, int | None]) -> int | float | None:
@@ -54,20 +57,49 @@ def value(metric: Metric, sums: Mapping[str, int | None]) -> int | float | None:
     None where nothing stands below the line, or where a part of it was not told. Money is rounded to the nearest
     millionth, halves up.
     """
+    return computed(metric.name)(sums)
+
+
+Computed = Callable[[Mapping[str, int | None]], int | float | None]
+
+
+@cache
+def computed(name: str) -> Computed:
+    """How the value of a metric of the catalogue comes from sums: see `value`."""
+    metric = METRICS[name]
     formula = metric.formula
     if isinstance(formula, Sum):
-        total = sums[metric.name]
-        return total if total is None or formula.divisor == 1 else _rounded(total, formula.divisor)
-    left, right = (value(METRICS[name], sums) for name in formula.operands)
-    if left is None or right is None:
-        return None
+        return itemgetter(name) if formula.divisor == 1 else _part(name, formula.divisor)
+    left, right = (computed(operand) for operand in formula.operands)
     if isinstance(formula, Difference | Total):
-        return left - right if isinstance(formula, Difference) else left + right
-    if not right:
-        return None
-    if metric.unit in (Unit.RATIO, Unit.SECONDS):
-        return left * formula.scale / right
-    return _rounded(left * formula.scale, right)
+        return _together(left, right, -1 if isinstance(formula, Difference) else 1)
+    return _over(left, right, formula.scale, exact=metric.unit in (Unit.RATIO, Unit.SECONDS))
+
+
+def _part(name: str, divisor: int) -> Computed:
+    def compute(sums: Mapping[str, int | None]) -> int | None:
+        total = sums[name]
+        return None if total is None else _rounded(total, divisor)
+
+    return compute
+
+
+def _together(left: Computed, right: Computed, sign: int) -> Computed:
+    def compute(sums: Mapping[str, int | None]) -> int | float | None:
+        first, second = left(sums), right(sums)
+        return None if first is None or second is None else first + sign * second
+
+    return compute
+
+
+def _over(left: Computed, right: Computed, scale: int, *, exact: bool) -> Computed:
+    def compute(sums: Mapping[str, int | None]) -> int | float | None:
+        above, below = left(sums), right(sums)
+        if above is None or not below:
+            return None
+        return above * scale / below if exact else _rounded(above * scale, below)
+
+    return compute
 
 
 def change(now: float | None, then: float | None) -> float | None:

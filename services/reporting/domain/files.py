@@ -9,7 +9,7 @@ import orjson
 
 from services.kernel.failures import InvalidArgumentError
 from services.reporting.domain.periods import Period
-from services.reporting.domain.records import Column, Is, RecordKind
+from services.reporting.domain.records import CURRENCIES, Column, Is, RecordKind
 
 _XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -57,15 +57,19 @@ def csv_header(kind: RecordKind) -> bytes:
 def json_objects(kind: RecordKind, rows: Sequence[Sequence[Any]]) -> list[bytes]:
     """Records as in the API: names in camel case, nothing where there is no value, 64-bit numbers as text."""
     names = [_camel_case(column.name) for column in kind.columns]
-    money = [column.name for column in kind.columns].index("currency_code")
+    columns = [column.name for column in kind.columns]
+    money = columns.index("currency_code") if "currency_code" in columns else 0
+    counted = columns.index("counted_currency_code") if "counted_currency_code" in columns else 0
     writers = [_writer(column) for column in kind.columns]
+    currencies = [counted if column.holds is Is.COUNTED else money for column in kind.columns]
     return [
         orjson.dumps(
             {
-                name: write(value, row[money])
-                for name, write, value in zip(names, writers, row, strict=True)
+                name: write(value, row[currency])
+                for name, write, currency, value in zip(names, writers, currencies, row, strict=True)
                 if write is not None and value is not None and value != ""
-            }
+            },
+            option=orjson.OPT_UTC_Z,
         )
         for row in rows
     ]
@@ -78,14 +82,17 @@ def _camel_case(name: str) -> str:
 
 def _writer(column: Column) -> Callable[[Any, str], Any] | None:
     # The currency stands with each amount.
-    return None if column.name == "currency_code" else _WRITERS[column.holds]
+    return None if column.name in CURRENCIES else _WRITERS[column.holds]
 
 
 _WRITERS: Final[dict[Is, Callable[[Any, str], Any]]] = {
     Is.TEXT: lambda value, _: value,
     Is.WORD: lambda value, _: value,
     Is.COUNT: lambda value, _: value,
-    Is.MOMENT: lambda value, _: datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    Is.MOMENT: lambda value, _: datetime.fromtimestamp(value, UTC),
     Is.MONEY: lambda value, currency: {"currencyCode": currency, "micros": str(value)},
     Is.FRACTION: lambda value, _: value / 1_000_000,
+    Is.COUNTED: lambda value, currency: {"currencyCode": currency, "micros": str(value)},
+    Is.RATE: lambda value, _: value,
+    Is.DAY: lambda value, _: value,
 }

@@ -1,11 +1,13 @@
 """The ledger: what a change of an order does to the figures of its day, when the day was over."""
 
 from collections.abc import Mapping
+from datetime import date
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 from services.reporting.domain.cells import Outcome
-from services.reporting.domain.facts import OrderFact
+from services.reporting.domain.conversion import NO_RATE, Rate, converted
+from services.reporting.domain.facts import Attribution, Contact, Credit, OrderFact
 
 QUARTER: Final = 15 * 60
 """Seconds. In every zone a day begins with a quarter of an hour: what happens in the order's own is of its own day."""
@@ -38,10 +40,14 @@ class Kind(IntEnum):
     PEOPLE = 9
     MODEL = 10
     SETTINGS = 11
+    RATE = 12
 
 
 class UnderModel(NamedTuple):
-    """What an order comes to under a model; what it earned is in millionths."""
+    """What an order comes to under a model; what it earned is in millionths.
+
+    `parts` are the gross and net amounts of its credits where there are several.
+    """
 
     outcome: str
     excluded_reason: str
@@ -49,6 +55,7 @@ class UnderModel(NamedTuple):
     channels: tuple[str, ...]
     gross_micros: int
     net_micros: int
+    parts: tuple[tuple[int, int], ...] = ()
 
 
 class Standing(NamedTuple):
@@ -67,6 +74,41 @@ class Change(NamedTuple):
     before: Standing | None
     after: Standing | None
     changed: tuple[str, ...]
+
+
+class RulesChange(NamedTuple):
+    """Settings or models that were told, where and when, and the zone and currency before and since."""
+
+    tenant_id: str
+    position: int
+    receive_micros: int
+    is_models: bool
+    zone_before: str
+    zone_after: str
+    currency_before: str
+    currency_after: str
+
+
+class Entry(NamedTuple):
+    """A change that is shown: how an order stood before and after, and by which rate it was counted, should it need one.
+
+    The first five fields are what entries are sorted by. `cause` is None for another rate, which is no cause in the
+    credit log.
+    """
+
+    cause_micros: int
+    credit_position: int
+    order_id: str
+    source: str
+    order_seconds: int
+    day: date
+    cause: Cause | None
+    cause_position: int
+    is_models: bool
+    before: Standing | None
+    after: Standing | None
+    rate_before: Rate
+    rate_after: Rate
 
 
 def is_late(order_seconds: int, cause_micros: int) -> bool:
@@ -88,6 +130,7 @@ def standing(fact: OrderFact) -> Standing:
             tuple(sorted({credit.contact.channel for credit in said.credits})),
             sum(credit.gross_micros for credit in said.credits),
             sum(credit.net_micros for credit in said.credits),
+            tuple([(one.gross_micros, one.net_micros) for one in said.credits]) if len(said.credits) > 1 else (),
         )
     return Standing(fact.currency_code, fact.gross_micros, fact.net_micros, models)
 
@@ -128,7 +171,7 @@ def kind_of(cause: Cause, before: Standing | None, after: Standing | None, model
     """Why the figures under a model changed, in one word."""
     if cause is Cause.TOUCH:
         return Kind.LATE_TOUCH
-    was, now = _under(before, model), _under(after, model)
+    was, now = under(before, model), under(after, model)
     if cause is Cause.PEOPLE:
         gained = now.gross_micros - was.gross_micros
         return Kind.MERGE if gained > 0 else Kind.SPLIT if gained < 0 else Kind.PEOPLE
@@ -141,8 +184,61 @@ def kind_of(cause: Cause, before: Standing | None, after: Standing | None, model
     return Kind.REFUND if after.net_micros < before.net_micros else Kind.ORDER_CHANGED
 
 
+class Counted(NamedTuple):
+    """What an order, and what a model credits of it, came to in figures, and by which rate; amounts are in millionths.
+
+    `currency_code` is the reporting currency.
+    """
+
+    currency_code: str
+    gross_micros: int
+    net_micros: int
+    attributed_gross_micros: int
+    attributed_net_micros: int
+    rate: Rate
+
+
+def counted(one: Standing, model: str, rate: Rate, currency_code: str) -> Counted | None:
+    """What an order came to in a reporting currency; None where it had no rate, and so stood apart."""
+    if one.currency_code != currency_code and rate == NO_RATE:
+        return None
+    said = under(one, model)
+    amounts = said.parts or (((said.gross_micros, said.net_micros),) if said.outcome == Outcome.ATTRIBUTED else ())
+    credits_ = tuple([Credit(_ANY, gross, net) for gross, net in amounts])
+    fact = OrderFact(
+        "",
+        0,
+        "",
+        "",
+        0,
+        one.currency_code,
+        one.gross_micros,
+        one.net_micros,
+        "",
+        (),
+        (Attribution(model, "", credits_),),
+    )
+    if one.currency_code == currency_code:
+        rate = NO_RATE
+    else:
+        fact = converted(fact, rate.rate, currency_code)
+    [attribution] = fact.attributions
+    if fact.currency_code != currency_code:
+        return None
+    return Counted(
+        currency_code,
+        fact.gross_micros,
+        fact.net_micros,
+        sum(credit.gross_micros for credit in attribution.credits),
+        sum(credit.net_micros for credit in attribution.credits),
+        rate,
+    )
+
+
+_ANY = Contact("", "", "", "", "")
 _NOTHING = UnderModel("", "", "", (), 0, 0)
 
 
-def _under(one: Standing | None, model: str) -> UnderModel:
+def under(one: Standing | None, model: str) -> UnderModel:
+    """What an order comes to under a model, nothing where it says nothing."""
     return _NOTHING if one is None else one.models.get(model, _NOTHING)

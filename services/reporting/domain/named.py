@@ -1,8 +1,9 @@
 """Named reports: what is asked for, as plans that can be computed, and what is computed, put together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cache, lru_cache
 
 from services.kernel.failures import InvalidArgumentError
 from services.reporting.domain.catalogue import METRICS
@@ -46,6 +47,12 @@ class NamedPlan:
     year: Plan | None
     tables: tuple[tuple[Table, Plan], ...]
 
+    @property
+    def name(self) -> tuple[object, ...]:
+        """What decides all the plans, whatever the period is and whichever values are kept."""
+        filters = tuple(asked.dimension for asked in self.whole.filters)
+        return (self.report.name, self.whole.comparison, filters)
+
 
 def plan_named(request: NamedRequest, today: date) -> NamedPlan:
     """What is to be computed, seen from a day of the tenant; raises `NotFoundError` and `InvalidArgumentError`.
@@ -68,9 +75,9 @@ def plan_named(request: NamedRequest, today: date) -> NamedPlan:
         filters=tuple(request.filters),
         order_by=(),
     )
-    by_days = tuple(metric for metric in figures if DAY in metric.dimensions)
-    summed = tuple(metric for metric in by_days if metric.by_days)
-    undated = tuple(metric for metric in figures if metric not in summed)
+    by_days = tuple(metric for metric in figures if _by_days(metric.name))
+    summed = tuple(metric for metric in by_days if _summed(metric.name))
+    undated = tuple(metric for metric in figures if not (_by_days(metric.name) and _summed(metric.name)))
     year = Comparison.PREVIOUS_YEAR
     tables = ((table, _plan_of(table, report, whole)) for table in report.tables)
     return NamedPlan(
@@ -104,9 +111,24 @@ def _check_filters(report: NamedReport, filters: Sequence[Filter]) -> None:
 
 def _told(names: Sequence[str], report: NamedReport, filters: Sequence[Filter]) -> tuple[Metric, ...]:
     """The metrics that the filters can narrow, and those that are told whole."""
-    narrowing = {asked.dimension for asked in filters}
+    narrowing = frozenset(asked.dimension for asked in filters)
+    return _narrowed(tuple(names), report.whole, narrowing)
+
+
+@lru_cache(maxsize=1_024)
+def _narrowed(names: tuple[str, ...], whole: tuple[str, ...], narrowing: frozenset[str]) -> tuple[Metric, ...]:
     metrics = (METRICS[name] for name in names)
-    return tuple(metric for metric in metrics if narrowing <= set(metric.dimensions) or metric.name in report.whole)
+    return tuple(metric for metric in metrics if narrowing <= set(metric.dimensions) or metric.name in whole)
+
+
+@cache
+def _by_days(name: str) -> bool:
+    return DAY in METRICS[name].dimensions
+
+
+@cache
+def _summed(name: str) -> bool:
+    return METRICS[name].by_days
 
 
 def _plan_of(table: Table, report: NamedReport, whole: Plan) -> Plan:
@@ -122,7 +144,10 @@ def _parameter(dimension: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedAnswer:
-    """A named report's rows: of its totals, of every day, of each table with how many there are in all."""
+    """A named report's rows: of its totals, of every day, of each table with how many there are in all.
+
+    `names` are those for people of products, by SKU.
+    """
 
     tenant: Tenant
     plan: NamedPlan
@@ -132,6 +157,7 @@ class NamedAnswer:
     tables: Sequence[tuple[Sequence[Row], int]]
     others: Sequence[tuple[str, Amounts]]
     as_of: AsOf
+    names: Mapping[str, str]
 
 
 def every_day(plan: Plan, rows: Sequence[Row]) -> list[Row]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.kernel.failures import FailedPreconditionError
+from services.kernel.failures import FailedPreconditionError, InvalidArgumentError
 from services.reporting.domain import paging
 from services.reporting.domain.periods import Period
 
@@ -51,6 +51,13 @@ class Is(Enum):
     MONEY = "millionths of the currency in the column `currency_code`"
     COUNT = "a number of things"
     FRACTION = "millionths of one"
+    COUNTED = "millionths of the currency in the column `counted_currency_code`"
+    RATE = "an exchange rate, in decimal figures"
+    DAY = "an ISO date"
+
+
+CURRENCIES: Final = {"currency_code": Is.MONEY, "counted_currency_code": Is.COUNTED}
+"""The columns that say which currency others are in. Where each amount says it itself they are left out."""
 
 
 class Column(NamedTuple):
@@ -62,11 +69,15 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordKind:
-    """Records of one kind. `keys` are the columns that they are ordered by, and no two records have all of them alike."""
+    """Records of one kind. `keys` are the columns that they are ordered by, and no two records have all of them alike.
+
+    `by_model` says that they depend on a model.
+    """
 
     name: str
     columns: tuple[Column, ...]
     keys: tuple[str, ...]
+    by_model: bool = True
 
     def key_of(self, row: Sequence[object]) -> list[object]:
         """Where a record stands."""
@@ -94,6 +105,13 @@ ORDERS = RecordKind(
         Column("credits", Is.COUNT),
         Column("attributed", Is.MONEY),
         Column("attributed_net", Is.MONEY),
+        Column("counted_currency_code", Is.WORD),
+        Column("counted_amount", Is.COUNTED),
+        Column("counted_net", Is.COUNTED),
+        Column("counted_attributed", Is.COUNTED),
+        Column("counted_attributed_net", Is.COUNTED),
+        Column("exchange_rate", Is.RATE),
+        Column("exchange_rate_date", Is.DAY),
     ),
     keys=("order_time", "source", "order_id"),
 )
@@ -119,6 +137,11 @@ CREDITS = RecordKind(
         Column("currency_code", Is.WORD),
         Column("amount", Is.MONEY),
         Column("net", Is.MONEY),
+        Column("counted_currency_code", Is.WORD),
+        Column("counted_amount", Is.COUNTED),
+        Column("counted_net", Is.COUNTED),
+        Column("exchange_rate", Is.RATE),
+        Column("exchange_rate_date", Is.DAY),
     ),
     keys=("order_time", "source", "order_id", "place"),
 )
@@ -126,7 +149,10 @@ CREDITS = RecordKind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which records are asked for: `filters` are the values of which a column must have one, by column."""
+    """Which records are asked for: `filters` are the values of which a column must have one, by column.
+
+    `model` is empty for records that depend on none.
+    """
 
     kind: RecordKind
     period: Period
@@ -151,6 +177,13 @@ def read_token(token: str, identity: bytes, *, field: str = "pageToken") -> list
         return None
     key: list[object] = json.loads(paging.read_text(token, identity, field=field))
     return key
+
+
+def limit_of(most: int) -> int | None:
+    """How many records a part of a file has at most, None for all in one; raises `InvalidArgumentError` below 0."""
+    if most < 0:
+        raise InvalidArgumentError.of("maxRecords", "is below 0")
+    return min(most, LARGEST_FILE) or None
 
 
 def check_size(records: int) -> None:

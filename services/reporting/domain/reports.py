@@ -1,8 +1,9 @@
 """Reports: what is asked for, checked against the catalogue, as a plan that can be computed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from services.kernel.failures import InvalidArgumentError
 from services.reporting.domain.catalogue import METRICS
@@ -66,9 +67,9 @@ class Plan:
     order_by: tuple[Order, ...]
 
     @property
-    def sums(self) -> dict[str, Sum]:
+    def sums(self) -> Mapping[str, Sum]:
         """The sums that the metrics are computed from, by the names of those metrics that they are."""
-        return {metric.name: metric.formula for metric in _parts(self.metrics) if isinstance(metric.formula, Sum)}
+        return _sums(tuple(metric.name for metric in self.metrics))
 
     def currencies(self, reporting_currency: str) -> tuple[str, ...] | None:
         """The currencies of the rows; None for all. Amounts in different ones stand in different rows."""
@@ -83,6 +84,22 @@ class Plan:
         if currencies is not None and len(currencies) == 1:
             return currencies[0]
         return reporting_currency if currencies is None or reporting_currency in currencies else None
+
+
+def check_models(plan: Plan, active: Collection[str]) -> None:
+    """Raises `InvalidArgumentError` for the first metric of a certain model that is not active."""
+    for index, metric in enumerate(plan.metrics):
+        for slice_ in metric.slices:
+            if slice_.model and slice_.model not in active:
+                there_are = ", ".join(sorted(active)) or "none"
+                told = f"{metric.name} is of the model {slice_.model!r}, which is not active; there are: {there_are}"
+                raise InvalidArgumentError.of(f"metrics[{index}]", told)
+
+
+@lru_cache(maxsize=1_024)
+def _sums(metrics: tuple[str, ...]) -> dict[str, Sum]:
+    parts = _parts(METRICS[name] for name in metrics)
+    return {metric.name: metric.formula for metric in parts if isinstance(metric.formula, Sum)}
 
 
 def plan(request: Request) -> Plan:

@@ -39,12 +39,19 @@ OrderPlace = tuple[int, str, str]
 
 BEFORE_ALL_ORDERS: OrderPlace = (-1, "", "")
 
+FactPlace = tuple[str, str]
+"""A place in the sequence of a tenant's facts of activity: kind and key."""
+
+BEFORE_ALL_FACTS: FactPlace = ("", "")
+BEHIND_ALL_FACTS: FactPlace = ("~", "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coming:
     """A counting that is being made, under other settings than figures are counted by.
 
     Where it counts orders anew it has a book of its own, and `reached` is the last order in it; else it is None.
+    `activity` is the last fact of activity of which is known what it will count as.
     """
 
     counting: int
@@ -52,6 +59,7 @@ class Coming:
     currency_code: str
     settings: bytes
     reached: OrderPlace | None
+    activity: FactPlace = BEFORE_ALL_FACTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
@@ -15,11 +15,12 @@ _LONGEST_TEXT: Final = 32_767
 """Characters that a cell can hold."""
 _UNIX_EPOCH: Final = 25_569
 """The day of 1970-01-01 where 1899-12-30 is 0."""
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal() - _UNIX_EPOCH
 _DAY: Final = 86_400
 _QUARTER: Final = 900
 """Seconds in which no zone changes its offset."""
 
-_HEAD, _MOMENT, _MONEY, _PERCENT = 1, 2, 3, 4
+_HEAD, _MOMENT, _MONEY, _PERCENT, _DATE = 1, 2, 3, 4, 5
 """Styles, by their places in `_STYLES`."""
 
 # What XML can't hold; and "_x0041_", which a spreadsheet would read as a character.
@@ -45,18 +46,20 @@ _PARTS: Final = {
     f'<Relationship Id="rId1" Type="{_OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
     f'<Relationship Id="rId2" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>',
     "xl/styles.xml": f"<styleSheet {_MAIN}>"
-    '<numFmts count="2"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss"/>'
-    '<numFmt numFmtId="165" formatCode="#,##0.00##"/></numFmts>'
+    '<numFmts count="3"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss"/>'
+    '<numFmt numFmtId="165" formatCode="#,##0.00##"/>'
+    '<numFmt numFmtId="166" formatCode="yyyy\\-mm\\-dd"/></numFmts>'
     '<fonts count="2"><font><sz val="11"/><name val="Calibri"/></font>'
     '<font><b/><sz val="11"/><name val="Calibri"/></font></fonts>'
     '<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>'
     '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
     '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
-    '<cellXfs count="5"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
+    '<cellXfs count="6"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
     '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/>'
     '<xf numFmtId="164" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
     '<xf numFmtId="165" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
-    '<xf numFmtId="10" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/></cellXfs>'
+    '<xf numFmtId="10" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
+    '<xf numFmtId="166" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/></cellXfs>'
     '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>',
 }
 _WORKBOOK: Final = (
@@ -106,11 +109,14 @@ class Workbook:
             Is.MONEY: _money,
             Is.COUNT: _counts,
             Is.FRACTION: _fractions,
+            Is.COUNTED: _money,
+            Is.RATE: _rates,
+            Is.DAY: _days,
         }
         parts = _PARTS | {"xl/workbook.xml": _WORKBOOK % kind.name}
         for name, part in parts.items():
-            self._archive.writestr(name, _XML + part)
-        self._sheet = self._archive.open("xl/worksheets/sheet1.xml", "w")
+            self._archive.writestr(_entry(name), _XML + part)
+        self._sheet = self._archive.open(_entry("xl/worksheets/sheet1.xml"), "w")
         names = [f'<c s="{_HEAD}" t="inlineStr"><is><t>{column.name}</t></is></c>' for column in kind.columns]
         self._write(_XML + _SHEET % len(kind.columns) + _row(names))
 
@@ -141,6 +147,14 @@ class Workbook:
         if offset is None:
             offset = self._offsets[quarter] = _offset(quarter * _QUARTER, self._zone)
         return (seconds + offset) / _DAY + _UNIX_EPOCH
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """A file of the archive without a time: the same records make the same bytes, whenever they are written."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry._compresslevel = _ZIP_LEVEL  # type: ignore[attr-defined]  # noqa: SLF001 - public only from Python 3.13 on
+    return entry
 
 
 def _offset(seconds: int, zone: ZoneInfo) -> int:
@@ -177,3 +191,14 @@ def _fractions(values: Iterable[int | None]) -> list[str]:
 
 def _counts(values: Iterable[int | None]) -> list[str]:
     return ["<c/>" if count is None else f"<c><v>{count}</v></c>" for count in values]
+
+
+def _rates(values: Iterable[str]) -> list[str]:
+    return [f"<c><v>{rate}</v></c>" if rate else "<c/>" for rate in values]
+
+
+def _days(values: Iterable[str]) -> list[str]:
+    return [
+        f'<c s="{_DATE}"><v>{date.fromisoformat(day).toordinal() - _EPOCH_ORDINAL}</v></c>' if day else "<c/>"
+        for day in values
+    ]

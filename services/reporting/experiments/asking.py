@@ -1,39 +1,39 @@
-"""What an experiment came to, read and computed in one moment."""
+"""What an experiment came to, read in one moment."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
-from touchstone.attribution.v1 import credit_pb2
 
 from services.kernel.failures import NotFoundError
-from services.reporting import counting, wire
-from services.reporting.domain.experiments.definition import Experiment, history
-from services.reporting.domain.experiments.exposures import key_prefix, read
-from services.reporting.domain.experiments.people import population
+from services.reporting.domain.experiments.definition import Experiment
 from services.reporting.domain.experiments.results import Results, results
-from services.reporting.domain.experiments.sums import Counted, count
-from services.reporting.domain.facts import OrderFact
-from services.reporting.domain.periods import Period, day_of
+from services.reporting.domain.experiments.sums import Counted, Part, counted
+from services.reporting.domain.periods import Period
 from services.reporting.domain.tenants import Tenant
-from services.reporting.experiments.reading import SECOND, experiments_of, most_emails, purchase, sold
-from services.reporting.kinds.exposures import EXPOSURES
-from services.reporting.store import experiments, waiting
+from services.reporting.experiments.rules import Rules, read_rules
+from services.reporting.experiments.summing import gather
+from services.reporting.store import experiment_sums, exposures, waiting
+from services.reporting.store.experiment_sums import START
 
 _MOST_REMEMBERED: Final = 64
+_PAGE: Final = 5_000
+"""People who are counted at once while the sums aren't complete."""
+
+EVER: Final = Period(start=date.min, end=date.max)
+"""Every day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """An experiment, its people counted, and what follows; `unidentified` visitors are in no variant."""
+    """An experiment, its people counted, and what follows."""
 
     experiment: Experiment
     counted: Counted
     results: Results
-    unidentified: int
 
 
 def not_found(experiment_id: str) -> NotFoundError:
@@ -50,51 +50,58 @@ class Asked(NamedTuple):
 
 
 async def report(connection: AsyncConnection, tenant: Tenant, asked: Asked) -> Report:
-    """Computes an experiment's report in the connection's moment.
+    """An experiment's report in the connection's moment.
 
-    Its cost follows the people who were exposed and their orders, whatever else the shop has. Raises `NotFoundError`
-    for an experiment that doesn't hold, and `InvalidArgumentError` for a model that is not active.
+    Its cost follows the days on which people were first exposed. Only while everybody is counted anew by other rules
+    it follows the people. Raises `NotFoundError` for an experiment that doesn't hold, and `InvalidArgumentError` for a
+    model that is not active.
     """
-    experiment_id, model, period = asked
-    tenant.model_version(model)
-    sets = [
-        (row.occur_time, experiments_of(row.document))
-        for row in await experiments.read_every(connection, tenant.tenant_id)
-    ]
-    if not sets or experiment_id not in sets[-1][1]:
-        raise not_found(experiment_id)
-    experiment = sets[-1][1][experiment_id]
-    told = history((time, those[experiment_id]) for time, those in sets if experiment_id in those)
-    states = await experiments.read_exposed(connection, tenant.tenant_id, EXPOSURES.name, key_prefix(experiment_id))
-    # Off the loop: of many people this takes as long as many other answers.
-    exposed = await asyncio.to_thread(lambda: [read(state) for state in states])
-    keys = {key for one in exposed for key in one.keys}
-    payloads = await experiments.read_orders(connection, tenant.tenant_id, tenant.edition, keys)
-    orders, facts = await asyncio.to_thread(_orders, payloads)
-    as_counted = await counting.orders_as_counted(connection, facts, tenant)
-
-    def computed() -> Report:
-        purchases = [purchase(order, fact, model) for order, fact in zip(orders, as_counted, strict=True)]
-        everybody = population(exposed, purchases, most_emails(tenant.settings))
-        people = [person for person in everybody.people if _is_in(person.exposed_at, period, tenant)]
-        counted = count(experiment, people, tenant.currency_code, told)
-        return Report(
-            experiment=experiment,
-            counted=counted,
-            results=results(experiment, counted),
-            unidentified=everybody.unidentified,
+    tenant.model_version(asked.model)
+    rules = (await read_rules(connection, tenant)).get(asked.experiment_id)
+    if rules is None:
+        raise not_found(asked.experiment_id)
+    period = asked.period or EVER
+    found = (await experiment_sums.read(connection, tenant.tenant_id)).get(asked.experiment_id)
+    if found is not None and found.rules == rules.name and found.reached is None:
+        parts = await experiment_sums.read_cells(
+            connection, tenant.tenant_id, asked.experiment_id, period.start, period.end
         )
-
-    return await asyncio.to_thread(computed)
-
-
-def _is_in(time: int, period: Period | None, tenant: Tenant) -> bool:
-    return period is None or period.start <= day_of(time // SECOND, tenant.zone) <= period.end
+    else:
+        parts = await count_all(connection, tenant, rules, period)
+    everybody = counted(parts, rules.told, asked.model)
+    return Report(experiment=rules.experiment, counted=everybody, results=results(rules.experiment, everybody))
 
 
-def _orders(payloads: Sequence[bytes]) -> tuple[list[credit_pb2.OrderCredits], list[OrderFact]]:
-    orders = sold(payloads)
-    return orders, [wire.fact_of(order) for order in orders]
+async def count_all(
+    connection: AsyncConnection, tenant: Tenant, rules: Rules, period: Period = EVER
+) -> dict[Part, int]:
+    """Everybody's numbers, counted person by person: what the sums must meet."""
+    parts: dict[Part, int] = defaultdict(int)
+    experiment_id, after = rules.experiment.experiment_id, START
+    while page := await exposures.persons_after(connection, tenant.tenant_id, experiment_id, after, _PAGE):
+        gathered = await gather(connection, tenant, [experiment_id], set(page))
+        # Off the loop: of many people this takes as long as many other answers.
+        amounts = await asyncio.to_thread(gathered.amounts, rules, tenant)
+        for of_one in amounts.values():
+            for (day, part), number in of_one.items():
+                if period.start <= day <= period.end:
+                    parts[part] += number
+        after = page[-1]
+    return {part: number for part, number in parts.items() if number}
+
+
+async def differing(connection: AsyncConnection, tenant: Tenant) -> int:
+    """How many numbers of a tenant's experiments aren't what everybody comes to, of those that are complete."""
+    sums = await experiment_sums.read(connection, tenant.tenant_id)
+    found = 0
+    for name, rules in (await read_rules(connection, tenant)).items():
+        known = sums.get(name)
+        if known is None or known.rules != rules.name or known.reached is not None:
+            continue
+        kept = await experiment_sums.read_cells(connection, tenant.tenant_id, name, EVER.start, EVER.end)
+        expected = await count_all(connection, tenant, rules)
+        found += sum(kept.get(part, 0) != expected.get(part, 0) for part in kept.keys() | expected.keys())
+    return found
 
 
 class Remembered:

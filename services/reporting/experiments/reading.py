@@ -7,10 +7,9 @@ from typing import Final
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from touchstone.attribution.v1 import credit_pb2
-from touchstone.ingest.v1 import experiment_pb2, settings_pb2
+from touchstone.ingest.v1 import experiment_pb2
 
 from services.kernel.failures import FieldViolation, InvalidArgumentError
-from services.kernel.identifiers import Kind
 from services.reporting.domain.experiments.definition import HOLDOUT, WHOLE_BASIS_POINTS, Arm, Experiment
 from services.reporting.domain.experiments.people import Purchase
 from services.reporting.domain.facts import OrderFact
@@ -22,7 +21,6 @@ LARGEST_WEIGHT: Final = 1_000_000
 LONGEST_WINDOW: Final = 400 * 86_400 * SECOND
 """Nanoseconds of a metric window or a pre-period, at most."""
 
-_MOST_EMAILS: Final = 3
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LONGEST_NAME: Final = 256
 
@@ -122,8 +120,9 @@ def sold(payloads: Iterable[bytes]) -> list[credit_pb2.OrderCredits]:
     return [one for one in told if not one.order.excluded_reason and one.order.HasField("order_time")]
 
 
-def purchase(told: credit_pb2.OrderCredits, counted: OrderFact, model: str) -> Purchase:
-    """An order, with its amounts as they are counted and what a model credits of them."""
+def purchase(told: credit_pb2.OrderCredits, counted: OrderFact) -> Purchase:
+    """An order, with its amounts as they are counted and what models credit of them."""
+    credited = ((said.model, sum(credit.gross_micros for credit in said.credits)) for said in counted.attributions)
     return Purchase(
         told.order.source,
         told.order.order_id,
@@ -131,19 +130,9 @@ def purchase(told: credit_pb2.OrderCredits, counted: OrderFact, model: str) -> P
         counted.currency_code,
         counted.gross_micros,
         counted.net_micros,
-        sum(credit.gross_micros for said in counted.attributions if said.model == model for credit in said.credits),
+        tuple(sorted((model, micros) for model, micros in credited if micros)),
         tuple(told.order.identifier_keys),
     )
-
-
-def most_emails(settings: bytes) -> dict[Kind, int]:
-    """How many e-mail addresses a visitor, phone or customer id may stand beside before it names nobody."""
-    told = settings_pb2.TenantSettings.FromString(settings)
-    limits = dict.fromkeys((Kind.VISITOR, Kind.PHONE, Kind.CUSTOMER), _MOST_EMAILS)
-    for limit in told.hub_limits:
-        if (kind := Kind(int(limit.kind))) in limits:
-            limits[kind] = limit.max_emails
-    return limits
 
 
 def _nanos(told: Timestamp | Duration) -> int:

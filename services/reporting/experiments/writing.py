@@ -53,7 +53,7 @@ def report_message(report: Report, tenant: Tenant, asked: Asked, as_of: AsOf) ->
         people=people,
         contaminated_people=counted.contaminated,
         people_outside=counted.outside,
-        unidentified_visitors=report.unidentified,
+        unidentified_visitors=counted.unidentified,
         contaminated_share=_rounded(counted.contaminated / people if people else None),
         cuped_theta=_rounded(found.theta),
         unconverted=[

@@ -8,7 +8,8 @@ from touchstone.ingest.v1 import conversation_pb2, event_pb2, interaction_pb2, s
 
 from services.kernel.crawlers import is_crawler
 from services.reporting.activities import Kind
-from services.reporting.domain import conversation_cells
+from services.reporting.domain import activity_records, conversation_cells
+from services.reporting.domain.activity_records import ConversationRecord
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import add
 from services.reporting.domain.conversation_cells import Rules
@@ -149,5 +150,16 @@ def _pending(tenant: Tenant, _key: str, state: bytes) -> Sequence[Pending]:
     return _counted(tenant.tenant_id, tenant.settings, tenant.time_zone, state)[1]
 
 
-CONVERSATIONS = Kind(name="conversation", keys_of=_keys_of, fold=_fold, contributions=_contributions, pending=_pending)
+def _record(tenant: Tenant, _key: str, state: bytes) -> ConversationRecord | None:
+    return activity_records.of_conversation(tuple(_read(state)), _rules(tenant.settings, tenant.time_zone))
+
+
+CONVERSATIONS = Kind(
+    name="conversation",
+    keys_of=_keys_of,
+    fold=_fold,
+    contributions=_contributions,
+    pending=_pending,
+    record=_record,
+)
 """Conversations, by their ids."""

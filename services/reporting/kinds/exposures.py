@@ -36,10 +36,11 @@ def _keys_of(logged: event_pb2.LoggedEvent) -> Iterable[str]:
 
 
 def _fold(state: bytes, told: Sequence[event_pb2.LoggedEvent]) -> bytes:
-    return fold(state, [_exposure(logged) for logged in told])
+    return fold(state, [exposure_of(logged) for logged in told])
 
 
-def _exposure(logged: event_pb2.LoggedEvent) -> Exposure:
+def exposure_of(logged: event_pb2.LoggedEvent) -> Exposure:
+    """An exposure as an event tells it."""
     event = logged.event
     occurred = event.occur_time.seconds * _SECOND + event.occur_time.nanos
     return Exposure(event.exposure.variant, First(occurred, logged.source, event.event_id), _identifiers(event))

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from touchstone.ingest.v1 import conversation_pb2, event_pb2
 
 from services.reporting.activities import Kind
-from services.reporting.domain import journeys
+from services.reporting.domain import activity_records, journeys
+from services.reporting.domain.activity_records import RunRecord
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.journeys import UNKNOWN, Notification, Run
 from services.reporting.domain.tenants import Tenant
@@ -50,5 +51,10 @@ def _contributions(tenant: Tenant, key: str, state: bytes) -> Mapping[Cell, Meas
     return journeys.contributions(tenant.tenant_id, tenant.zone, journey, journeys.read(state))
 
 
-JOURNEYS = Kind(name="journey", keys_of=_keys, fold=_fold, contributions=_contributions)
+def _record(_tenant: Tenant, key: str, state: bytes) -> RunRecord | None:
+    journey, run_id = json.loads(key)
+    return activity_records.of_run(journey, run_id, journeys.read(state))
+
+
+JOURNEYS = Kind(name="journey", keys_of=_keys, fold=_fold, contributions=_contributions, record=_record)
 """A run, by its journey and its own id."""

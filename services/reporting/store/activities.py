@@ -65,12 +65,19 @@ async def write(connection: AsyncConnection, states: Mapping[Key, bytes]) -> Non
     )
 
 
+async def read_page(
+    connection: AsyncConnection, tenant_id: str, after: tuple[str, str], count: int
+) -> list[tuple[Key, bytes]]:
+    """Some facts of a tenant by kind and key, behind a place in that sequence."""
+    bound = {"tenant_id": tenant_id, "kind": after[0], "key": after[1], "count": count}
+    return [((row[0], row[1], row[2]), row[3]) for row in await connection.execute(_READ_AFTER, bound)]
+
+
 async def read_all(connection: AsyncConnection, tenant_id: str) -> AsyncIterator[list[tuple[Key, bytes]]]:
     """Every fact of a tenant by kind and key, in chunks."""
     kind = key = ""
     while True:
-        bound = {"tenant_id": tenant_id, "kind": kind, "key": key, "count": _CHUNK}
-        chunk = [((row[0], row[1], row[2]), row[3]) for row in await connection.execute(_READ_AFTER, bound)]
+        chunk = await read_page(connection, tenant_id, (kind, key), _CHUNK)
         if chunk:
             yield chunk
         if len(chunk) < _CHUNK:

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import numbers, texts
-from services.reporting.domain.conversion import HELD_DAYS, ToldRate, Wanted
+from services.reporting.domain.conversion import HELD_DAYS, Rate, ToldRate, Wanted
 from services.reporting.domain.tenants import EDITIONS
 
 Place = tuple[int, int, str, str]
@@ -25,11 +25,11 @@ class OrderKey(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """When an order was placed, in what currency, and by which rate it is counted: empty for none."""
+    """When an order was placed, in what currency, and by which rate it is counted."""
 
     currency_code: str
     order_seconds: int
-    rate: str
+    rate: Rate
 
 
 class CountedFact(NamedTuple):
@@ -49,13 +49,27 @@ _STORE = text(
        SET rate = excluded.rate, position = excluded.position WHERE exchange_rate.position < excluded.position"""
 )
 
+_STORE_TOLD = text(
+    """INSERT INTO exchange_rate_told (
+           tenant_id, base_currency_code, currency_code, day, rate, position, receive_micros)
+       SELECT * FROM unnest(
+           CAST(:tenant_ids AS text[]), CAST(:bases AS text[]), CAST(:currency_codes AS text[]),
+           CAST(:days AS date[]), CAST(:rates AS text[]), CAST(:positions AS bigint[]), CAST(:micros AS bigint[]))
+       ON CONFLICT (tenant_id, base_currency_code, day, currency_code, position) DO NOTHING"""
+)
+
+_READ_TOLD = text(
+    """SELECT tenant_id, base_currency_code, currency_code, day, rate, position, receive_micros FROM exchange_rate_told
+       WHERE tenant_id = :tenant_id AND base_currency_code = :base AND day BETWEEN :first_day AND :last_day"""
+)
+
 _FIND = text(
-    f"""SELECT told.tenant_id, told.base_currency_code, told.currency_code, told.day, found.rate
+    f"""SELECT told.tenant_id, told.base_currency_code, told.currency_code, told.day, found.rate, found.day AS rate_day
         FROM unnest(
             CAST(:tenant_ids AS text[]), CAST(:bases AS text[]), CAST(:currency_codes AS text[]), CAST(:days AS date[])
         ) AS told (tenant_id, base_currency_code, currency_code, day)
         CROSS JOIN LATERAL (
-            SELECT rate FROM exchange_rate
+            SELECT rate, day FROM exchange_rate
             WHERE tenant_id = told.tenant_id AND base_currency_code = told.base_currency_code
               AND currency_code = told.currency_code AND day BETWEEN told.day - {HELD_DAYS} AND told.day
             ORDER BY day DESC LIMIT 1) AS found"""
@@ -63,23 +77,28 @@ _FIND = text(
 
 _READ = text(
     """SELECT found.tenant_id, found.book, found.source, found.order_id,
-              found.currency_code, found.order_seconds, found.rate
+              found.currency_code, found.order_seconds, found.rate, found.rate_day
        FROM unnest(
            CAST(:tenant_ids AS text[]), CAST(:books AS bigint[]), CAST(:sources AS text[]), CAST(:order_ids AS text[])
        ) AS told (tenant_id, book, source, order_id)
        CROSS JOIN LATERAL (
-           SELECT tenant_id, book, source, order_id, currency_code, order_seconds, rate FROM foreign_order
+           SELECT tenant_id, book, source, order_id, currency_code, order_seconds, rate, rate_day FROM foreign_order
            WHERE tenant_id = told.tenant_id AND book = told.book AND source = told.source AND order_id = told.order_id LIMIT 1) AS found"""
 )
 
 _WRITE = text(
     """INSERT INTO foreign_order (
-           tenant_id, book, source, order_id, currency_code, order_seconds, rate)
-       SELECT * FROM unnest(
-           CAST(:tenant_ids AS text[]), CAST(:books AS bigint[]), CAST(:sources AS text[]), CAST(:order_ids AS text[]), CAST(:currency_codes AS text[]),
-           CAST(:seconds AS bigint[]), CAST(:rates AS text[]))
+           tenant_id, book, source, order_id, currency_code, order_seconds, rate, rate_day, counted)
+       SELECT tenant_id, book, source, order_id, currency_code, order_seconds, rate, CAST(nullif(rate_day, '') AS date),
+              CAST(nullif(counted, '') AS jsonb)
+       FROM unnest(
+           CAST(:tenant_ids AS text[]), CAST(:books AS bigint[]), CAST(:sources AS text[]), CAST(:order_ids AS text[]),
+           CAST(:currency_codes AS text[]), CAST(:seconds AS bigint[]), CAST(:rates AS text[]),
+           CAST(:rate_days AS text[]), CAST(:counted AS text[])
+       ) AS told (tenant_id, book, source, order_id, currency_code, order_seconds, rate, rate_day, counted)
        ON CONFLICT (tenant_id, book, source, order_id) DO UPDATE
-       SET currency_code = excluded.currency_code, order_seconds = excluded.order_seconds, rate = excluded.rate"""
+       SET currency_code = excluded.currency_code, order_seconds = excluded.order_seconds, rate = excluded.rate,
+           rate_day = excluded.rate_day, counted = excluded.counted"""
 )
 
 _FORGET = text(
@@ -92,7 +111,8 @@ _FORGET = text(
 )
 
 _READ_PLACED = text(
-    f"""SELECT tenant_id, book, source, order_id, told.currency_code, told.order_seconds, rate, payload
+    f"""SELECT tenant_id, book, source, order_id, told.currency_code, told.order_seconds, rate, rate_day,
+               payload
         FROM foreign_order AS told JOIN order_fact USING (tenant_id, source, order_id)
         WHERE tenant_id = :tenant_id AND told.currency_code = :currency_code
           AND (told.order_seconds, book, source, order_id) > (:seconds, :book, :source, :order_id)
@@ -108,7 +128,8 @@ _CLEAR = text(
 
 
 async def store(connection: AsyncConnection, rates: Iterable[ToldRate]) -> None:
-    """Stores rates; of each day that at the greatest position."""
+    """Stores rates; of each day that at the greatest position holds, and the others are known to have been told."""
+    rates = list(rates)
     newest: dict[tuple[str, str, str, date], ToldRate] = {}
     for rate in rates:
         before = newest.get(rate[:4])
@@ -123,13 +144,30 @@ async def store(connection: AsyncConnection, rates: Iterable[ToldRate]) -> None:
             "positions": numbers(rate.position for rate in ordered),
         },
     )
+    await connection.execute(
+        _STORE_TOLD,
+        {
+            **_wanted([Wanted(*rate[:4]) for rate in rates]),
+            "rates": texts(rate.rate for rate in rates),
+            "positions": numbers(rate.position for rate in rates),
+            "micros": numbers(rate.receive_micros for rate in rates),
+        },
+    )
 
 
-async def find(connection: AsyncConnection, wanted: Collection[Wanted]) -> dict[Wanted, str]:
+async def read_told(
+    connection: AsyncConnection, tenant_id: str, base_currency_code: str, first_day: date, last_day: date
+) -> list[ToldRate]:
+    """Every rate that was ever told for some days, whether it holds or not."""
+    bound = {"tenant_id": tenant_id, "base": base_currency_code, "first_day": first_day, "last_day": last_day}
+    return [ToldRate(*row) for row in await connection.execute(_READ_TOLD, bound)]
+
+
+async def find(connection: AsyncConnection, wanted: Collection[Wanted]) -> dict[Wanted, Rate]:
     """The rates that hold on days; those without one are left out."""
     if not wanted:
         return {}
-    return {Wanted(*row[:4]): row[4] for row in await connection.execute(_FIND, _wanted(sorted(wanted)))}
+    return {Wanted(*row[:4]): Rate(*row[4:]) for row in await connection.execute(_FIND, _wanted(sorted(wanted)))}
 
 
 async def read(connection: AsyncConnection, keys: Collection[OrderKey]) -> dict[OrderKey, Counted]:
@@ -137,11 +175,20 @@ async def read(connection: AsyncConnection, keys: Collection[OrderKey]) -> dict[
     if not keys:
         return {}
     rows = await connection.execute(_READ, _keys(sorted(keys)))
-    return {OrderKey(*row[:4]): Counted(*row[4:]) for row in rows}
+    return {OrderKey(*row[:4]): _counted(*row[4:]) for row in rows}
 
 
-async def write(connection: AsyncConnection, counted: Mapping[OrderKey, Counted | None]) -> None:
-    """Notes how orders are counted from now on; None for one that is in the reporting currency."""
+def _counted(currency_code: str, order_seconds: int, rate: str, day: date | None) -> Counted:
+    return Counted(currency_code, order_seconds, Rate(rate, day))
+
+
+async def write(
+    connection: AsyncConnection, counted: Mapping[OrderKey, Counted | None], amounts: Mapping[OrderKey, str]
+) -> None:
+    """Notes how orders are counted from now on; None for one that is in the reporting currency.
+
+    `amounts` are what those that are converted come to: `domain.conversion.counted_amounts`.
+    """
     kept = sorted((key, value) for key, value in counted.items() if value is not None)
     gone = sorted(key for key, value in counted.items() if value is None)
     if gone:
@@ -151,7 +198,9 @@ async def write(connection: AsyncConnection, counted: Mapping[OrderKey, Counted 
             **_keys([key for key, _ in kept]),
             "currency_codes": texts(value.currency_code for _, value in kept),
             "seconds": numbers(value.order_seconds for _, value in kept),
-            "rates": texts(value.rate for _, value in kept),
+            "rates": texts(value.rate.rate for _, value in kept),
+            "rate_days": texts(value.rate.day.isoformat() if value.rate.day else "" for _, value in kept),
+            "counted": texts(amounts.get(key, "") for key, _ in kept),
         }
         await connection.execute(_WRITE, parameters)
 
@@ -171,7 +220,7 @@ async def read_placed(
         "count": count,
     }
     rows = await connection.execute(_READ_PLACED, bound)
-    return [CountedFact(OrderKey(*row[:4]), Counted(*row[4:7]), row[7]) for row in rows]
+    return [CountedFact(OrderKey(*row[:4]), _counted(*row[4:8]), row[8]) for row in rows]
 
 
 async def clear_before(connection: AsyncConnection, tenant_id: str, book: int, count: int) -> int:

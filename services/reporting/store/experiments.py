@@ -59,11 +59,6 @@ _ADD_KEYS = text(
        ON CONFLICT DO NOTHING"""
 )
 
-_EXPOSED = text(
-    """SELECT state FROM activity_fact
-       WHERE tenant_id = :tenant_id AND kind = :kind AND key >= :first AND key < :after"""
-)
-
 # Each key and each order is looked up by itself: a join might be planned for another number of them, and kept.
 _ORDERS = text(
     """SELECT fact.payload
@@ -125,12 +120,6 @@ async def add_order_keys(connection: AsyncConnection, keys: Collection[OrderKey]
             "order_ids": texts(one.order_id for one in ordered),
         },
     )
-
-
-async def read_exposed(connection: AsyncConnection, tenant_id: str, kind: str, prefix: str) -> list[bytes]:
-    """The states of a kind's facts whose names begin with a prefix, which ends with ":"."""
-    bound = {"tenant_id": tenant_id, "kind": kind, "first": prefix, "after": f"{prefix[:-1]};"}
-    return list((await connection.execute(_EXPOSED, bound)).scalars())
 
 
 async def read_orders(connection: AsyncConnection, tenant_id: str, edition: int, keys: Iterable[int]) -> list[bytes]:

@@ -1,15 +1,14 @@
-"""The ledger's rows: what changed of orders whose day may have been over, and which rules came when."""
+"""Keeps the ledger's rows: what changed of orders whose day may have been over, and which rules came when."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import flags, numbers, texts
-from services.reporting.domain.ledger import Standing, UnderModel
+from services.reporting.domain.ledger import RulesChange, Standing
 from services.reporting.store.facts import StoredFact
 
 
@@ -34,35 +33,6 @@ class Row(NamedTuple):
     changed: tuple[str, ...]
 
 
-class RulesRow(NamedTuple):
-    """Settings or models that were told, where and when, and the zone and currency before and since."""
-
-    tenant_id: str
-    position: int
-    receive_micros: int
-    is_models: bool
-    zone_before: str
-    zone_after: str
-    currency_before: str
-    currency_after: str
-
-
-class Found(NamedTuple):
-    """A change that is shown, and what it is sorted by."""
-
-    cause_micros: int
-    credit_position: int
-    order_id: str
-    source: str
-    order_seconds: int
-    day_index: int
-    cause: int
-    cause_position: int
-    is_models: bool
-    before: Standing | None
-    after: Standing | None
-
-
 _TOLD = """unnest(
            CAST(:tenant_ids AS text[]), CAST(:editions AS bigint[]), CAST(:positions AS bigint[]),
            CAST(:sources AS text[]), CAST(:order_ids AS text[]), CAST(:seconds AS bigint[]),
@@ -80,7 +50,7 @@ _VALUES = "CAST(nullif(before, '') AS jsonb), CAST(nullif(after, '') AS jsonb), 
 _ADD = text(
     f"""INSERT INTO ledger_entry ({_COLUMNS}, before, after, changed)
         SELECT {_COLUMNS}, {_VALUES} FROM {_TOLD} WHERE NOT of_rules
-        ON CONFLICT (tenant_id, credit_position, order_seconds) DO NOTHING"""
+        ON CONFLICT (tenant_id, source, order_id, credit_position, order_seconds) DO NOTHING"""
 )
 
 _FORGET_OF_RULES = text(
@@ -142,48 +112,6 @@ _EDITIONS = text(
            SELECT told.tenant_id, edition FROM one WHERE edition IS NOT NULL) AS fact"""
 )
 
-_READ = text(
-    """WITH entry AS (
-           SELECT cause_micros, credit_position, order_id, source, order_seconds, cause, cause_position,
-                  false AS is_models, before, after, changed
-           FROM ledger_entry
-           WHERE tenant_id = :tenant_id AND cause_micros >= :since
-             AND order_seconds >= :first AND order_seconds < :last
-         UNION ALL
-           SELECT rules.receive_micros, completed.credit_position, one.order_id, one.source, one.order_seconds, 4,
-                  rules.position, rules.is_models, one.before, one.after, one.changed
-           FROM edition_completed AS completed
-           CROSS JOIN LATERAL (
-               SELECT position, receive_micros, is_models FROM rules_told
-               WHERE tenant_id = :tenant_id AND position <= completed.edition
-               ORDER BY position DESC LIMIT 1) AS rules
-           JOIN ledger_of_rules AS one ON one.tenant_id = :tenant_id AND one.edition = completed.edition
-           WHERE completed.tenant_id = :tenant_id AND rules.receive_micros >= :since
-             AND order_seconds >= :first AND order_seconds < :last),
-       dated AS (SELECT entry.*, width_bucket(order_seconds, CAST(:starts AS bigint[])) AS day_index FROM entry)
-       SELECT cause_micros, credit_position, order_id, source, order_seconds, day_index, cause, cause_position,
-              is_models, before, after
-       FROM dated
-       WHERE changed && ARRAY['*', :model] AND cause_micros >= 1000000 * (CAST(:ends AS bigint[]))[day_index]
-         AND (cause_micros, credit_position, order_id, source, order_seconds)
-             > (:after_micros, :after_position, :after_order_id, :after_source, :after_seconds)
-       ORDER BY cause_micros, credit_position, order_id, source, order_seconds
-       LIMIT :count"""
-)
-
-_READ_RULES = text(
-    """SELECT tenant_id, position, receive_micros, is_models, zone_before, zone_after, currency_before, currency_after
-       FROM rules_told
-       WHERE tenant_id = :tenant_id AND receive_micros >= :since
-         AND (zone_before, currency_before) <> (zone_after, currency_after)
-       ORDER BY position"""
-)
-
-After = tuple[int, int, str, str, int]
-"""Behind which change a page begins."""
-
-FIRST: After = (-1, 0, "", "", 0)
-
 
 async def add(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Keeps changes; those that are kept already stay, those of coming rules replace the earlier of the same order."""
@@ -222,7 +150,7 @@ async def forget_of_rules(connection: AsyncConnection, orders: Iterable[tuple[st
     await connection.execute(_FORGET_OF_RULES, bound)
 
 
-async def add_rules(connection: AsyncConnection, rows: Sequence[RulesRow]) -> None:
+async def add_rules(connection: AsyncConnection, rows: Sequence[RulesChange]) -> None:
     """Keeps which rules were told when."""
     bound = {
         "tenant_ids": texts(row.tenant_id for row in rows),
@@ -268,68 +196,9 @@ async def in_all_editions(connection: AsyncConnection, orders: Iterable[tuple[st
     return [StoredFact(*row) for row in await connection.execute(_IN_ALL_EDITIONS, bound)]
 
 
-async def read(
-    connection: AsyncConnection,
-    tenant_id: str,
-    model: str,
-    days: Sequence[tuple[date, int, int]],
-    *,
-    since_micros: int,
-    after: After,
-    count: int,
-) -> list[Found]:
-    """Some changes of the figures of days, each with the seconds at which it begins and ends, made after they ended."""
-    micros, position, order_id, source, seconds = after
-    bound = {
-        "tenant_id": tenant_id,
-        "model": model,
-        "since": since_micros,
-        "first": days[0][1],
-        "last": days[-1][2],
-        "starts": numbers(start for _, start, _ in days),
-        "ends": numbers(end for _, _, end in days),
-        "after_micros": micros,
-        "after_position": position,
-        "after_order_id": order_id,
-        "after_source": source,
-        "after_seconds": seconds,
-        "count": count,
-    }
-    return [
-        Found(
-            row.cause_micros,
-            row.credit_position,
-            row.order_id,
-            row.source,
-            row.order_seconds,
-            row.day_index - 1,
-            row.cause,
-            row.cause_position,
-            row.is_models,
-            _read(row.before),
-            _read(row.after),
-        )
-        for row in await connection.execute(_READ, bound)
-    ]
-
-
-async def read_rules(connection: AsyncConnection, tenant_id: str, since_micros: int) -> list[RulesRow]:
-    """Changes of the zone or the currency."""
-    bound = {"tenant_id": tenant_id, "since": since_micros}
-    return [RulesRow(*row) for row in await connection.execute(_READ_RULES, bound)]
-
-
 def _written(standing: Standing | None) -> str:
-    return "" if standing is None else json.dumps(standing, ensure_ascii=False, separators=(",", ":"))
-
-
-def _read(told: list[Any] | None) -> Standing | None:
-    if told is None:
-        return None
-    currency_code, gross, net, models = told
-    return Standing(currency_code, gross, net, {name: _under(under) for name, under in models.items()})
-
-
-def _under(told: list[Any]) -> UnderModel:
-    outcome, reason, tier, channels, gross, net = told
-    return UnderModel(outcome, reason, tier, tuple(channels), gross, net)
+    if standing is None:
+        return ""
+    # Few models credit several touches: what nearly all lack is not written.
+    models = {name: under if under.parts else under[:-1] for name, under in standing.models.items()}
+    return json.dumps((*standing[:3], models), ensure_ascii=False, separators=(",", ":"))

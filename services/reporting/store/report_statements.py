@@ -23,6 +23,7 @@ from services.reporting.domain.definitions import (
 )
 from services.reporting.domain.periods import Comparison
 from services.reporting.domain.reports import Order
+from services.reporting.domain.summaries import DAILY, WEEKLY, Cut, cut_name, summary
 from services.reporting.store.tables import CELLS
 
 NOW, THEN = "now", "then"
@@ -57,6 +58,20 @@ def count(shape: Shape) -> TextClause:
     return text(f"SELECT count(*) FROM ({_summed(shape)}) AS summed")
 
 
+def section(shape: Shape, number: int, limit: str) -> str:
+    """The first rows, in the sequence asked for.
+
+    Each is the section's number, its place, the number of all rows, and as texts its dimensions and its sums.
+    """
+    cut = ", ".join(f"CAST({name} AS text)" for name in shape.dimensions)
+    sums = ", ".join(column for column, _, _ in _columns(shape))
+    return (
+        f"(SELECT {number} AS section, row_number() OVER ({_ordered(shape)}) AS place, count(*) OVER () AS total_size, "
+        f"CAST(ARRAY[{cut}] AS text[]) AS dimensions, CAST(ARRAY[{sums}] AS text[]) AS sums "
+        f"FROM ({_summed(shape)}) AS summed {_ordered(shape)} LIMIT {limit})"
+    )
+
+
 @lru_cache(maxsize=512)
 def totals(shape: Shape) -> TextClause:
     """The sums over all rows."""
@@ -77,7 +92,8 @@ def _summed(shape: Shape) -> str:
 class _Source(NamedTuple):
     """Cells that one look finds: of one family, under one model, with the same filters, all due or some awaited.
 
-    Of those that are standing, the days up to a moment are added up.
+    Of those that are standing, the days up to a moment are added up. `cut` is that of the summary that they are read
+    from, None for the cells themselves.
     """
 
     family: type[Cell] | type[CostDay]
@@ -86,12 +102,14 @@ class _Source(NamedTuple):
     filters: tuple[str, ...]
     awaited: bool
     standing: bool
+    cut: Cut | None
 
 
 def _source(shape: Shape, slice_: Slice) -> _Source:
     # A named report's filter leaves those figures as they are that it can't tell apart.
     filters = tuple(name for name in shape.filters if name in slice_.dimensions)
-    return _Source(slice_.family, slice_.by_model, slice_.model, filters, slice_.awaited, slice_.standing)
+    cut = summary(slice_, shape.dimensions, filters)
+    return _Source(slice_.family, slice_.by_model, slice_.model, filters, slice_.awaited, slice_.standing, cut)
 
 
 def _part(shape: Shape, source: _Source, when: str) -> str:
@@ -105,8 +123,8 @@ def _part(shape: Shape, source: _Source, when: str) -> str:
         for belongs, (column, _, formula) in zip(own, _columns(shape), strict=True)
     ]
     cut = [f"{_dimension(shape, name, when)} AS {name}" for name in shape.dimensions]
-    table, conditions = _from(source, when), " AND ".join(_conditions(shape, source, tuple(kinds), when))
-    if source.family is CreditCell:
+    table, conditions = _from(source, _days(shape, when)), " AND ".join(_conditions(shape, source, tuple(kinds), when))
+    if source.family is CreditCell and source.cut is None:
         table = f"({_once(shape, source, cut, f'{table} WHERE {conditions}')}) AS cells"
         return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM {table} {_grouped(shape)}"
     # What is all awaited yet makes no row.
@@ -140,26 +158,66 @@ def _once(shape: Shape, source: _Source, cut: Sequence[str], cells: str) -> str:
 _NOTHING = "CAST(NULL AS numeric)"
 
 
-_CELL = ", ".join(ActivityCell._fields)
-_LESS_AWAITED = (
-    f"(SELECT {_CELL}, amount FROM activity_cell UNION ALL SELECT {_CELL}, -amount FROM activity_pending "
-    "WHERE due_nanos > coalesce(CAST(:as_of_nanos AS bigint), CAST(extract(epoch FROM now()) * 1000000000 AS bigint))"
-    ") AS due_cell"
-)
+_NOT_DUE = "due_nanos > coalesce(CAST(:as_of_nanos AS bigint), CAST(extract(epoch FROM now()) * 1000000000 AS bigint))"
+_ACTIVITY = ("tenant_id", "figure", "day", "currency_code")
+_ORDERS = ("tenant_id", "edition", "model", "day", "currency_code")
 
 
-def _from(source: _Source, when: str) -> str:
+def _from(source: _Source, days: str) -> str:
     if source.awaited:
-        return _LESS_AWAITED
+        names = _ACTIVITY + source.cut if source.cut is not None else ActivityCell._fields
+        pending = f"SELECT {', '.join(names)}, -amount FROM activity_pending WHERE {_NOT_DUE}"
+        return f"(SELECT {', '.join(names)}, amount FROM {_cells(source, days)} UNION ALL {pending}) AS due_cell"
     if source.family is not CostDay:
-        return _TABLES[source.family]
+        return _cells(source, days)
     return (
         "(SELECT CAST(:tenant_id AS text) AS tenant_id, CAST(told AS date) AS day, "
         "CAST(:cost_currency AS text) AS currency_code, "
         "CAST(:cost_shares AS numeric) / extract(day FROM date_trunc('month', told) + interval '1 month - 1 day') "
-        f"AS shares FROM generate_series(CAST(:{when}_start AS timestamp), CAST(:{when}_end AS timestamp), "
+        f"AS shares FROM generate_series(CAST(:{days}_start AS timestamp), CAST(:{days}_end AS timestamp), "
         "interval '1 day') AS told WHERE CAST(:cost_currency AS text) IS NOT NULL) AS cost_day"
     )
+
+
+def _cells(source: _Source, days: str) -> str:
+    """The cells of a source, or what they are summed up to."""
+    if source.cut is None:
+        return _TABLES[source.family]
+    measures = ", ".join(_MEASURES[source.family])
+    if source.family is CreditCell:
+        named = "".join(f"value AS {name}, " for name in source.cut)
+        where = f"FROM credit_summary WHERE cut = '{cut_name(source.cut)}'"
+        return f"(SELECT {', '.join(_ORDERS)}, {named}{measures} {where}) AS credit_sum"
+    if source.family is ActivityCell:
+        named = "".join(f"{at} AS {name}, " for at, name in zip(("value", "detail"), source.cut, strict=False))
+        where = f"FROM activity_summary WHERE cut = '{cut_name(source.cut)}'"
+        return f"(SELECT {', '.join(_ACTIVITY)}, {named}{measures} {where}) AS activity_sum"
+    if source.family is UniqueCell:
+        counted = "SELECT tenant_id, edition, figure, day"
+        known = f"{counted}, -people FROM unique_cell WHERE previous_day >= :{days}_start"
+        whole = "" if source.cut == (DAILY,) else f" UNION ALL {known}"
+        return f"({counted}, amount AS people FROM tally_cell{whole}) AS different"
+    columns = f"SELECT {', '.join(_ORDERS)}, sku, {measures} FROM"
+    if source.cut == (DAILY,):
+        return f"({columns} product_summary WHERE cut = '{DAILY}') AS product_sum"
+    # The weeks that lie wholly in the period, and the days before and behind them.
+    monday = f"(CAST(:{days}_start AS date) + (8 - CAST(extract(isodow FROM CAST(:{days}_start AS date)) AS int)) % 7)"
+    behind = f"(CAST(:{days}_end AS date) + 1 - CAST(extract(isodow FROM CAST(:{days}_end AS date) + 1) AS int) + 1)"
+    return (
+        f"({columns} product_summary WHERE cut = '{WEEKLY}' AND day >= {monday} AND day < {behind} "
+        f"UNION ALL {columns} product_cell WHERE day < {monday} "
+        f"UNION ALL {columns} product_cell WHERE day >= greatest({monday}, {behind})) AS product_sum"
+    )
+
+
+def _days(shape: Shape, when: str) -> str:
+    """What the parameters of a period's first and last day begin with."""
+    return when if when == NOW else days_of(shape.comparison)
+
+
+def days_of(comparison: Comparison) -> str:
+    """What the parameters of a compared period's first and last day begin with."""
+    return comparison.name.lower()
 
 
 def _periods(shape: Shape) -> tuple[str, ...]:
@@ -208,10 +266,10 @@ def _conditions(
     if "model" in family._fields:
         yield "model = :model" if source.by_model else f"model = '{source.model}'"
     if not source.standing:
-        yield f"day BETWEEN :{when}_start AND :{when}_end"
+        yield f"day BETWEEN :{_days(shape, when)}_start AND :{_days(shape, when)}_end"
     elif when == THEN:
-        yield "day <= :then_end"
-    if family is UniqueCell:
+        yield f"day <= :{_days(shape, when)}_end"
+    if family is UniqueCell and source.cut is None:
         yield _first_in_row(shape, when)
     if not shape.all_currencies and family is ActivityCell:
         # What is no money has no currency, and is in every report.
@@ -228,7 +286,7 @@ def _conditions(
 
 def _first_in_row(shape: Shape, when: str) -> str:
     """That whoever a cell counts was not counted before in the same row: in the period, and in its day, week or month."""
-    before = f"previous_day < :{when}_start"
+    before = f"previous_day < :{_days(shape, when)}_start"
     begins = [_dimension(shape, name, when) for name in shape.dimensions if name in TIMES]
     if not begins:
         return before
@@ -250,7 +308,7 @@ def _day(shape: Shape, when: str, day: str = "day") -> str:
     if when == NOW:
         return day
     if shape.comparison is Comparison.PREVIOUS_PERIOD:
-        return f"({day} + (CAST(:now_start AS date) - CAST(:then_start AS date)))"
+        return f"({day} + (CAST(:now_start AS date) - CAST(:{_days(shape, when)}_start AS date)))"
     year_later = f"CAST({day} + interval '1 year' AS date)"
     return f"greatest(CAST(:now_start AS date), least(CAST(:now_end AS date), {year_later}))"
 

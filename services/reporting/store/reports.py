@@ -12,7 +12,7 @@ from services.reporting.domain.definitions import COST_SHARES, TIMES, CostDay
 from services.reporting.domain.figures import Row
 from services.reporting.domain.reports import Plan, bucket_name, bucket_start
 from services.reporting.domain.tenants import Cost
-from services.reporting.store.report_statements import Shape, count, page, totals
+from services.reporting.store.report_statements import Shape, count, days_of, page, totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +34,8 @@ async def read_rows(
     connection: AsyncConnection, plan: Plan, scope: Scope, *, offset: int, limit: int
 ) -> tuple[list[Row], int]:
     """A page of a report's rows, and how many there are in all."""
-    shape = _shape(plan, scope, plan.dimensions)
-    parameters = _parameters(plan, scope)
+    shape = shape_of(plan, scope, plan.dimensions)
+    parameters = parameters_of(plan, scope)
     found = await connection.execute(page(shape), {**parameters, "offset": offset, "limit": limit})
     rows = found.all()
     # Behind the last row there is none that could tell: there may be fewer than when the token was written.
@@ -46,17 +46,19 @@ async def read_rows(
 
 async def read_totals(connection: AsyncConnection, plan: Plan, scope: Scope) -> Row:
     """The sums over all of a report's rows in one currency: `scope` names it."""
-    rows = await connection.execute(totals(_shape(plan, scope, ())), _parameters(plan, scope))
+    rows = await connection.execute(totals(shape_of(plan, scope, ())), parameters_of(plan, scope))
     return _row(plan, tuple(plan.sums), (), rows.one())
 
 
-def _shape(plan: Plan, scope: Scope, dimensions: tuple[str, ...]) -> Shape:
+def shape_of(plan: Plan, scope: Scope, dimensions: tuple[str, ...]) -> Shape:
+    """What decides the text of a plan's statement."""
     filters = tuple(asked.dimension for asked in plan.filters)
     every = scope.currencies is None
     return Shape(dimensions, tuple(plan.sums.items()), plan.comparison, filters, every, plan.order_by)
 
 
-def _parameters(plan: Plan, scope: Scope) -> dict[str, Any]:
+def parameters_of(plan: Plan, scope: Scope) -> dict[str, Any]:
+    """The values of a plan's statement."""
     parameters: dict[str, Any] = {
         "tenant_id": scope.tenant_id,
         "edition": scope.edition,
@@ -74,7 +76,8 @@ def _parameters(plan: Plan, scope: Scope) -> dict[str, Any]:
     if any(formula.slice.awaited for formula in plan.sums.values()):
         parameters["as_of_nanos"] = scope.as_of_nanos
     if plan.compared:
-        parameters |= {"then_start": plan.compared.start, "then_end": plan.compared.end}
+        days = days_of(plan.comparison)
+        parameters |= {f"{days}_start": plan.compared.start, f"{days}_end": plan.compared.end}
     for asked in plan.filters:
         parameters[f"{asked.dimension}_values"] = [_bound(asked.dimension, value) for value in asked.values]
     return parameters

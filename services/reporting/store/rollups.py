@@ -7,7 +7,14 @@ from typing import Any
 from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.domain.cells import MEASURES, ORDER_FAMILIES, UNREAD, ActivityCell, Cell, Measures
+from services.reporting.domain.cells import (
+    MEASURES,
+    ORDER_FAMILIES,
+    UNREAD,
+    Cell,
+    Measures,
+)
+from services.reporting.domain.summaries import summaries
 from services.reporting.store.arrays import array_literal, array_type
 from services.reporting.store.tables import CELLS
 
@@ -29,7 +36,10 @@ def _add_statement(family: type[Cell]) -> TextClause:
 
 _ADD = {family: _add_statement(family) for family in MEASURES}
 
-_CLEAR_ACTIVITY = text("DELETE FROM activity_cell WHERE tenant_id = :tenant_id")
+_CLEAR_ACTIVITY = (
+    text("DELETE FROM activity_cell WHERE tenant_id = :tenant_id"),
+    text("DELETE FROM activity_summary WHERE tenant_id = :tenant_id"),
+)
 
 
 def _clear_before_statement(family: type[Cell]) -> TextClause:
@@ -49,9 +59,10 @@ _CLEAR_BEFORE = {family: _clear_before_statement(family) for family in ORDER_FAM
 async def add(connection: AsyncConnection, sums: Mapping[Cell, Measures]) -> None:
     """Adds sums to the rollups, in the sequence of the keys: transactions that meet in a cell meet in that sequence.
 
-    A cell that comes to nothing stays, all zero, and is read as absent.
+    What follows from them for summaries is added too. A cell that comes to nothing stays, all zero, and is read as absent.
     """
     families: dict[type[Cell], list[Cell]] = defaultdict(list)
+    sums = {**sums, **summaries(sums)}
     for cell in sums:
         families[type(cell)].append(cell)
     for family, statement in _ADD.items():
@@ -72,7 +83,8 @@ def _columns(family: type[Cell], cells: list[Cell], sums: Mapping[Cell, Measures
 
 async def clear_activity(connection: AsyncConnection, tenant_id: str) -> None:
     """Empties a tenant's rollups of what is not an order."""
-    await connection.execute(_CLEAR_ACTIVITY, {"tenant_id": tenant_id})
+    for statement in _CLEAR_ACTIVITY:
+        await connection.execute(statement, {"tenant_id": tenant_id})
 
 
 async def clear_before(connection: AsyncConnection, tenant_id: str, edition: int, count: int) -> int:
@@ -90,7 +102,7 @@ async def read(connection: AsyncConnection, tenant_id: str, edition: int) -> Asy
         if family in UNREAD:
             continue
         mine = table.c.tenant_id == tenant_id
-        if family is not ActivityCell:
+        if "edition" in family._fields:
             mine &= table.c.edition == edition
         rows = await connection.stream(select(table).where(mine))
         keys = len(family._fields)

@@ -9,12 +9,15 @@ from sqlalchemy.types import TypeEngine
 from services.reporting.domain.cells import (
     MEASURES,
     ActivityCell,
+    ActivitySummary,
     Cell,
     CreditCell,
+    CreditSummary,
     Cut,
     MemberCell,
     OutcomeCell,
     ProductCell,
+    ProductSummary,
     SpanCell,
     StoreCell,
     TallyCell,
@@ -36,12 +39,17 @@ _NAMES: dict[type[Cell], str] = {
     VisitCell: "visit_cell",
     MemberCell: "member_cell",
     UniqueCell: "unique_cell",
+    ProductSummary: "product_summary",
+    CreditSummary: "credit_summary",
+    ActivitySummary: "activity_summary",
 }
 
 _FOLLOWING = {
     CreditCell: frozenset(("contacts", *Contact._fields)),
     SpanCell: frozenset(Contact._fields),
     ActivityCell: frozenset(Cut._fields),
+    CreditSummary: frozenset(("currency_code", "value")),
+    ActivitySummary: frozenset(("currency_code", "value", "detail")),
 }
 """Fields that follow from the rest of the key: a few long values would not fit into an index."""
 

@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import joined, numbers, texts
 from services.reporting.domain.tenants import Coming, Tenant
+from services.reporting.store import experiment_sums
 
 _READ = text(
     """SELECT tenant_id, tenant.partition_id, tenant.time_zone, tenant.currency_code, settings_position, models, tenant.edition,
            tenant.settings, tenant.counting, coming.counting AS coming_counting, coming.time_zone AS coming_time_zone,
            coming.currency_code AS coming_currency_code, coming.settings AS coming_settings,
-           coming.edition AS reached_edition, coming.source AS reached_source, coming.order_id AS reached_order_id
+           coming.edition AS reached_edition, coming.source AS reached_source, coming.order_id AS reached_order_id,
+           activity_kind, activity_key
        FROM tenant LEFT JOIN coming_counting AS coming USING (tenant_id)
        WHERE tenant_id = ANY(:tenant_ids)"""
 ).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
@@ -42,19 +44,22 @@ _WRITE = text(
 
 _WRITE_COMING = text(
     """INSERT INTO coming_counting (
-           tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, settings)
-       SELECT tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id,
-              substring(:settings FROM start FOR length)
+           tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, activity_kind,
+           activity_key, settings)
+       SELECT tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, activity_kind,
+              activity_key, substring(:settings FROM start FOR length)
        FROM unnest(
            CAST(:tenant_ids AS text[]), CAST(:partitions AS bigint[]), CAST(:countings AS bigint[]),
            CAST(:time_zones AS text[]), CAST(:currency_codes AS text[]), CAST(:editions AS bigint[]),
-           CAST(:sources AS text[]), CAST(:order_ids AS text[]), CAST(:starts AS int[]), CAST(:lengths AS int[])
+           CAST(:sources AS text[]), CAST(:order_ids AS text[]), CAST(:activity_kinds AS text[]),
+           CAST(:activity_keys AS text[]), CAST(:starts AS int[]), CAST(:lengths AS int[])
        ) AS told (
-           tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, start, length)
+           tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, activity_kind,
+           activity_key, start, length)
        ON CONFLICT (tenant_id) DO UPDATE
        SET counting = excluded.counting, time_zone = excluded.time_zone, currency_code = excluded.currency_code,
            edition = excluded.edition, source = excluded.source, order_id = excluded.order_id,
-           settings = excluded.settings"""
+           activity_kind = excluded.activity_kind, activity_key = excluded.activity_key, settings = excluded.settings"""
 ).bindparams(bindparam("settings", type_=LargeBinary))
 
 _NOTHING_COMES = text("DELETE FROM coming_counting WHERE tenant_id = ANY(:tenant_ids)").bindparams(
@@ -99,6 +104,7 @@ def _coming(row: Any) -> Coming | None:
         reached=None
         if row.reached_edition is None
         else (row.reached_edition, row.reached_source, row.reached_order_id),
+        activity=(row.activity_kind, row.activity_key),
     )
 
 
@@ -122,6 +128,11 @@ async def write(connection: AsyncConnection, tenants: Sequence[Tenant]) -> None:
             "lengths": settings.lengths,
         },
     )
+    of_partition: dict[int, list[str]] = {}
+    for tenant in tenants:
+        of_partition.setdefault(tenant.partition, []).append(tenant.tenant_id)
+    for partition, tenant_ids in of_partition.items():
+        await experiment_sums.mark_due(connection, partition, tenant_ids)
     if done := [tenant.tenant_id for tenant in tenants if tenant.coming is None]:
         await connection.execute(_NOTHING_COMES, {"tenant_ids": done})
     if coming := [(tenant, tenant.coming) for tenant in tenants if tenant.coming is not None]:
@@ -141,6 +152,8 @@ async def _write_coming(connection: AsyncConnection, coming: Sequence[tuple[Tena
             "editions": "{" + ",".join(str(one.reached[0]) if one.reached else "NULL" for _, one in coming) + "}",
             "sources": texts(one.reached[1] if one.reached else "" for _, one in coming),
             "order_ids": texts(one.reached[2] if one.reached else "" for _, one in coming),
+            "activity_kinds": texts(one.activity[0] for _, one in coming),
+            "activity_keys": texts(one.activity[1] for _, one in coming),
             "settings": settings.together,
             "starts": settings.starts,
             "lengths": settings.lengths,

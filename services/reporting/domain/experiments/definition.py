@@ -80,9 +80,9 @@ class History:
     since: tuple[int, ...]
     shares: tuple[Shares, ...]
 
-    def at(self, time: int) -> Shares:
-        """The shares at a time; before the first were told, those."""
-        return self.shares[max(bisect_right(self.since, time) - 1, 0)]
+    def place(self, time: int) -> int:
+        """Which of the shares hold at a time; before the first were told, those."""
+        return max(bisect_right(self.since, time) - 1, 0)
 
 
 def history(told: Iterable[tuple[int, Experiment]]) -> History:

@@ -1,6 +1,7 @@
 """What is known of a visitor's exposures to one experiment: a small state that more exposures are folded into."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import orjson
@@ -11,6 +12,9 @@ MOST_KEYS: Final = 16
 """Keys of one kind that are kept of a visitor: more than any limit beyond which a value names nobody."""
 
 CONTACTS: Final = (Kind.CUSTOMER, Kind.EMAIL, Kind.PHONE)
+
+NAMING: Final = frozenset({Kind.VISITOR, *CONTACTS})
+"""What names somebody for longer than a visit."""
 
 _UNITS: Final = (Kind.VISITOR, *CONTACTS, Kind.SESSION, Kind.CONVERSATION, Kind.CLICK)
 """What exposures are gathered by: the first that an event names."""
@@ -56,6 +60,19 @@ def fact_key(experiment_id: str, identifiers: Sequence[Identifier]) -> str | Non
     return None if unit is None else f"{key_prefix(experiment_id)}{identifier_key(unit):016x}"
 
 
+def unit_of(identifiers: Sequence[Identifier]) -> int | None:
+    """Names those whom an exposure tells of: by all that names somebody for good, else by whatever there is.
+
+    Exposures of one unit are of the same people whatever is decided of its identifiers. None where nothing names anybody.
+    """
+    naming = [one for one in identifiers if one.kind in NAMING] or [one for one in identifiers if one.kind in _UNITS]
+    keys = sorted({identifier_key(one) for one in naming})
+    if not keys:
+        return None
+    digest = blake2b(",".join(map(str, keys)).encode(), digest_size=8, person=b"exposed").digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
 def key_prefix(experiment_id: str) -> str:
     """What the names of all facts of an experiment begin with, and no other's; it ends with ":"."""
     return f"{len(experiment_id)}:{experiment_id}:"
@@ -76,11 +93,7 @@ def fold(state: bytes, told: Iterable[Exposure]) -> bytes:
         known = firsts.get(exposure.variant)
         if known is None or exposure.first < known:
             firsts[exposure.variant] = exposure.first
-        keys.update(
-            identifier_key(identifier)
-            for identifier in exposure.identifiers
-            if identifier.kind is Kind.VISITOR or identifier.kind in CONTACTS
-        )
+        keys.update(identifier_key(identifier) for identifier in exposure.identifiers if identifier.kind in NAMING)
     return _write(Exposed(tuple(sorted(firsts.items())), _kept(keys)))
 
 

@@ -1,18 +1,25 @@
-"""Exposed visitors and their orders, as the people that an experiment's result speaks of."""
+"""Exposures and orders, as the people that an experiment's result speaks of."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.kernel.identifiers import Kind, kind_of_key
-from services.reporting.domain.experiments.exposures import Exposed, First
+from services.reporting.domain.experiments.exposures import Exposed
+
+_BUYERS: Final = (Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER, Kind.VISITOR)
+"""By what an order finds a person: known contact before the device, as credit does."""
+
+_SHOWN: Final = (Kind.VISITOR, Kind.CUSTOMER, Kind.EMAIL, Kind.PHONE)
+"""By what an exposure finds one: variants are shown to visitors."""
 
 
 class Purchase(NamedTuple):
     """An order that counts as sold, in millionths of its currency; `order_time` in nanoseconds since 1970.
 
-    `keys` are those of the identifiers that it names; `attributed_micros` is what the model credits of it.
+    `keys` are those of the identifiers that it names; `attributed` is what each model credits of it.
     """
 
     source: str
@@ -21,7 +28,7 @@ class Purchase(NamedTuple):
     currency_code: str
     gross_micros: int
     net_micros: int
-    attributed_micros: int
+    attributed: tuple[tuple[str, int], ...]
     keys: tuple[int, ...]
 
 
@@ -35,79 +42,69 @@ class Person:
     purchases: tuple[Purchase, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Population:
-    """Everybody who was exposed, by their first exposure, and exposures by who can't be told apart."""
+class Who(NamedTuple):
+    """Who is who: the person of each identifier's key that has one, and the keys that name nobody."""
 
-    people: tuple[Person, ...]
-    unidentified: int
+    persons: Mapping[int, int]
+    nobody: AbstractSet[int]
 
 
-def population(
-    exposed: Iterable[Exposed], purchases: Iterable[Purchase], most_emails: Mapping[Kind, int]
-) -> Population:
-    """The people of some visitors' exposures and of the orders that name any of their identifiers.
+class Unit(NamedTuple):
+    """What one set of identifiers was exposed to, and whose it is; `is_named` is false where nothing names anybody."""
 
-    What shares an identifier is one person's. A visitor, phone or customer id that stands beside more e-mail addresses
-    than `most_emails` says names nobody. An order joins only those who were exposed.
+    person: int
+    is_named: bool
+    exposed: Exposed
+
+
+def buyers(keys: Iterable[int], who: Who) -> tuple[int, ...]:
+    """The persons whom an order names, each once, in the sequence in which it looks for one who was exposed.
+
+    They are one person but for what was unlinked. Identifiers of whom no person was told were never seen but together:
+    they are one person, who goes by the first of them.
     """
-    units, orders = sorted(exposed), sorted(set(purchases))
-    shared = _naming_too_many([unit.keys for unit in units] + [order.keys for order in orders], most_emails)
-    named = [(unit, [key for key in unit.keys if key not in shared]) for unit in units]
-    known = {key for _, keys in named for key in keys}
-    groups = _Groups()
-    for _, keys in named:
-        groups.join(keys)
-    placed = [(order, [key for key in order.keys if key in known]) for order in orders]
-    for _, keys in placed:
-        groups.join(keys)
-    units_of: dict[int, list[Exposed]] = defaultdict(list)
+    clear = _clear(keys, who, _BUYERS)
+    return tuple(dict.fromkeys(who.persons.get(key, clear[0]) for key in clear))
+
+
+def shown(keys: Iterable[int], who: Who) -> int | None:
+    """The person to whom an exposure is shown; None where all that it names names nobody."""
+    clear = _clear(keys, who, _SHOWN)
+    return who.persons.get(clear[0], _clear(keys, who, _BUYERS)[0]) if clear else None
+
+
+def _clear(keys: Iterable[int], who: Who, kinds: Sequence[Kind]) -> list[int]:
+    named = [(kinds.index(kind), key) for key in keys if key not in who.nobody and (kind := kind_of_key(key)) in kinds]
+    return [key for _, key in sorted(named)]
+
+
+def people(
+    units: Iterable[Unit], purchases: Iterable[Purchase], who: Who, among: Collection[int]
+) -> dict[int, Person | None]:
+    """Those of some persons who were exposed, by name; None for who can't be told apart.
+
+    `units` are all of one experiment's that are of these persons or of any whom their orders name; `purchases` all
+    orders that name these persons. An order is that of the first person it names who was exposed.
+    """
+    units_of: dict[int, list[Unit]] = defaultdict(list)
+    for unit in units:
+        units_of[unit.person].append(unit)
     orders_of: dict[int, list[Purchase]] = defaultdict(list)
-    for unit, keys in named:
-        if keys:
-            units_of[groups.of(keys[0])].append(unit)
-    for order, keys in placed:
-        if keys:
-            orders_of[groups.of(keys[0])].append(order)
-    people = sorted((_person(units_of[group], orders_of.get(group, ())) for group in units_of), key=lambda one: one[0])
-    return Population(
-        people=tuple(person for _, person in people), unidentified=sum(1 for _, keys in named if not keys)
-    )
+    for order in purchases:
+        person = next((one for one in buyers(order.keys, who) if one in units_of), None)
+        if person is not None:
+            orders_of[person].append(order)
+    return {name: _person(units_of[name], orders_of.get(name, ())) for name in among if name in units_of}
 
 
-def _person(units: Sequence[Exposed], purchases: Sequence[Purchase]) -> tuple[First, Person]:
-    first, variant = min(unit.first for unit in units)
-    variants = frozenset[str]().union(*(unit.variants for unit in units))
-    return first, Person(
+def _person(units: Sequence[Unit], purchases: Iterable[Purchase]) -> Person | None:
+    if not all(unit.is_named for unit in units):
+        return None
+    first, variant = min(unit.exposed.first for unit in units)
+    variants = frozenset[str]().union(*(unit.exposed.variants for unit in units))
+    return Person(
         variant=variant,
         exposed_at=first.occur_time,
         contaminated=len(variants) > 1,
         purchases=tuple(sorted(purchases, key=lambda one: (one.order_time, one))),
     )
-
-
-def _naming_too_many(seen: Iterable[Sequence[int]], most_emails: Mapping[Kind, int]) -> frozenset[int]:
-    beside: set[tuple[int, int]] = set()
-    for keys in seen:
-        emails = [key for key in keys if kind_of_key(key) is Kind.EMAIL]
-        beside.update((key, email) for key in keys if kind_of_key(key) in most_emails for email in emails)
-    counts = Counter(key for key, _ in beside)
-    return frozenset(key for key, emails in counts.items() if emails > most_emails[kind_of_key(key)])
-
-
-class _Groups:
-    """Keys joined to groups; a group goes by one of its keys."""
-
-    def __init__(self) -> None:
-        self._parents: dict[int, int] = {}
-
-    def of(self, key: int) -> int:
-        parents = self._parents
-        while (parent := parents.setdefault(key, key)) != key:
-            parents[key] = parents[parent]
-            key = parent
-        return key
-
-    def join(self, keys: Sequence[int]) -> None:
-        for other in keys[1:]:
-            self._parents[self.of(other)] = self.of(keys[0])

@@ -21,7 +21,23 @@ _TENANT = (
            settings bytea NOT NULL,
            edition bigint,
            source text COLLATE "C" NOT NULL,
-           order_id text COLLATE "C" NOT NULL)""",
+           order_id text COLLATE "C" NOT NULL,
+           activity_kind text COLLATE "C" NOT NULL,
+           activity_key text COLLATE "C" NOT NULL)""",
+    # What a coming counting will change of activity: of cells by how much, and of which facts what is shown or awaited.
+    """CREATE TABLE coming_activity_cell (
+           tenant_id text COLLATE "C" NOT NULL,
+           figure text COLLATE "C" NOT NULL,
+           day date NOT NULL,
+           cut_name text COLLATE "C" NOT NULL,
+           cut text NOT NULL,
+           amount bigint NOT NULL,
+           PRIMARY KEY (tenant_id, figure, day, cut_name))""",
+    """CREATE TABLE coming_activity_fact (
+           tenant_id text COLLATE "C" NOT NULL,
+           kind text COLLATE "C" NOT NULL,
+           key text COLLATE "C" NOT NULL,
+           PRIMARY KEY (tenant_id, kind, key))""",
 )
 
 _RATES = (
@@ -33,6 +49,16 @@ _RATES = (
            rate text NOT NULL,
            position bigint NOT NULL,
            PRIMARY KEY (tenant_id, base_currency_code, currency_code, day))""",
+    # Every rate that was ever told, for those who ask why figures changed.
+    """CREATE TABLE exchange_rate_told (
+           tenant_id text COLLATE "C" NOT NULL,
+           base_currency_code text COLLATE "C" NOT NULL,
+           day date NOT NULL,
+           currency_code text COLLATE "C" NOT NULL,
+           position bigint NOT NULL,
+           rate text NOT NULL,
+           receive_micros bigint NOT NULL,
+           PRIMARY KEY (tenant_id, base_currency_code, day, currency_code, position))""",
     """CREATE TABLE foreign_order (
            tenant_id text COLLATE "C" NOT NULL,
            book bigint NOT NULL,
@@ -41,6 +67,8 @@ _RATES = (
            currency_code text COLLATE "C" NOT NULL,
            order_seconds bigint NOT NULL,
            rate text NOT NULL,
+           rate_day date,
+           counted jsonb,
            PRIMARY KEY (tenant_id, book, source, order_id))""",
     """CREATE INDEX foreign_order_by_time
            ON foreign_order (tenant_id, currency_code, order_seconds, book, source, order_id)""",

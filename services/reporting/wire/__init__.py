@@ -1,0 +1,1 @@
+"""Between protobuf and the domain, in both directions; nothing else."""
