@@ -21,6 +21,7 @@ from services.chassis.migrations import migrate
 from services.identity import follower as identity
 from services.reporting import follower as reporting
 from services.reporting.domain.cells import Cell, Measures, UniqueCell
+from services.reporting.domain.summaries import summaries
 from services.reporting.store import derived, rollups, tenants
 from tests.attribution.keeping import Keeper
 from tests.attribution.shops import Events, shops
@@ -114,7 +115,7 @@ async def test_what_is_kept_is_what_follows_from_everything_at_once(
 
     assert await system.attribution.stored(tenant_id) == expected.entries
     assert system.attribution.last_published(tenant_id) == expected.entries
-    assert await system.cells(tenant_id) == expected.cells
+    assert await system.cells(tenant_id) == {**expected.cells, **summaries(expected.cells)}
     for (source, order_id), (_, attributions) in expected.decided.items():
         for attribution in attributions:
             evidence = await explain(system, tenant_id, order_id, source=source, model=attribution.model)
