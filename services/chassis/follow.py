@@ -19,7 +19,7 @@ from touchstone.mesh.v1 import log_pb2
 from services.chassis import log
 from services.chassis.arrays import numbers
 from services.chassis.database import is_transient
-from services.chassis.groups import in_groups
+from services.chassis.groups import MOST_ENTRIES, in_groups
 from services.chassis.niceness import seconds_without_processor
 from services.chassis.resting import Growth, rest_after
 from services.kernel.partitions import PARTITION_COUNT
@@ -107,7 +107,8 @@ class Subscription(Generic[M]):
     `made_from` names others of the followed logs that the service behind this one follows too: when one of them is
     replaced, so will this one be, and a state that was built from the new one and the old one is not served.
 
-    `pause` are the seconds that at least lie between two batches, for a log whose news nobody waits for.
+    `pause` are the seconds that at least lie between two batches that are not full: news that nobody waits for closely
+    costs less in larger ones.
     `gives_way` is for the log that acceptance writes: in a rush less of it is followed, so that more is accepted.
     """
 
@@ -256,7 +257,7 @@ class Follower:
                         waited=waited,
                         growth=growth.rate if subscription.gives_way else 0.0,
                     )
-                    await asyncio.sleep(max(rest, subscription.pause))
+                    await asyncio.sleep(max(rest, subscription.pause if len(batch.entries) < MOST_ENTRIES else 0.0))
         finally:
             call.cancel()
 

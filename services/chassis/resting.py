@@ -19,14 +19,15 @@ _MEASURED_OVER = 1.0
 
 
 class Growth:
-    """How fast one partition of a log grows, from what its batches tell of its head."""
+    """How fast one partition of a log keeps growing, from what its batches tell of its head."""
 
     def __init__(self) -> None:
         self._log_id = ""
         self._position = 0
         self._seconds = 0.0
+        self._newest_rate = 0.0
         self.rate = 0.0
-        """Entries a second."""
+        """Entries a second, in the slower of the last two measures: what was written all at once is no rush."""
 
     def look(self, batch: log_pb2.LogBatch) -> None:
         """Measures anew when enough time has passed since the last measure, by the clock of who serves the log."""
@@ -34,7 +35,8 @@ class Growth:
         if batch.log_id == self._log_id and abs(seconds - self._seconds) < _MEASURED_OVER:
             return
         known = batch.log_id == self._log_id and seconds > self._seconds
-        self.rate = (batch.head_position - self._position) / (seconds - self._seconds) if known else 0.0
+        rate = (batch.head_position - self._position) / (seconds - self._seconds) if known else 0.0
+        self.rate, self._newest_rate = min(rate, self._newest_rate), rate
         self._log_id, self._position, self._seconds = batch.log_id, batch.head_position, seconds
 
 

@@ -65,18 +65,23 @@ def rates(*batches: log_pb2.LogBatch) -> list[float]:
 
 
 def test_how_fast_a_log_grows_is_told_by_its_head_and_not_by_how_fast_it_is_read() -> None:
-    assert rates(told("a", 5_000, 100.0), told("a", 7_000, 101.0), told("a", 7_000, 103.0)) == [0, 2_000, 0]
+    grown = told("a", 5_000, 100.0), told("a", 7_000, 101.0), told("a", 10_000, 102.0), told("a", 10_000, 104.0)
+    assert rates(*grown) == [0, 0, 2_000, 0]
+
+
+def test_what_is_written_all_at_once_is_no_rush_however_much_it_is() -> None:
+    assert rates(told("a", 0, 100.0), told("a", 90_000, 101.0), told("a", 90_000, 102.0)) == [0, 0, 0]
 
 
 def test_a_burst_after_a_stall_is_no_rush() -> None:
-    assert rates(told("a", 0, 100.0), told("a", 300, 100.3), told("a", 700, 101.0)) == [0, 0, 700]
+    burst = told("a", 0, 100.0), told("a", 300, 100.3), told("a", 700, 101.0), told("a", 1_400, 102.0)
+    assert rates(*burst) == [0, 0, 0, 700]
 
 
 def test_another_log_is_measured_anew_and_a_clock_set_back_does_no_harm() -> None:
-    assert rates(told("a", 0, 100.0), told("b", 9_000, 102.0), told("b", 9_500, 50.0), told("b", 9_600, 51.0)) == [
-        *(0, 0, 0),
-        100,
-    ]
+    replaced = told("a", 0, 100.0), told("b", 9_000, 102.0)
+    set_back = told("b", 9_500, 50.0), told("b", 9_600, 51.0), told("b", 9_700, 52.0)
+    assert rates(*replaced, *set_back) == [0, 0, 0, 0, 100]
 
 
 def test_waiting_for_a_processor_is_read_from_what_the_kernel_tells(tmp_path: Path) -> None:
