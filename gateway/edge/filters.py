@@ -60,7 +60,7 @@ def cors(*, with_cookies: bool) -> Any:
             allow_origin_string_match=[StringMatcher(safe_regex=RegexMatcher(regex=".*"))],
             allow_methods="GET, POST, PUT, PATCH, DELETE",
             allow_headers="authorization, content-type, last-event-id, touchstone-tenant",
-            expose_headers="content-disposition",
+            expose_headers="content-disposition, touchstone-next, touchstone-records",
             max_age="86400",
             allow_credentials=with_cookies,
         )
