@@ -44,7 +44,8 @@ _SEED = """
 _SAME_ROWS = """
     COPY (SELECT order_seconds, source, order_id, display_number, status, currency_code, gross_micros, net_micros,
                  tax_micros, shipping_micros, excluded_reason, said ->> 't', said ->> 's',
-                 jsonb_array_length(said -> 'c'), said ->> 'g', said ->> 'n'
+                 jsonb_array_length(said -> 'c'), said ->> 'g', said ->> 'n',
+                 currency_code, gross_micros, net_micros, said ->> 'g', said ->> 'n', '', ''
           FROM (SELECT *, models -> 'conversations' AS said FROM {schema}.order_fact
                 WHERE tenant_id = %(tenant)s AND edition = 0 AND order_seconds BETWEEN 1790000000 AND 1800000000
                 ORDER BY order_seconds, source, order_id OFFSET 0) AS placed) TO STDOUT"""

@@ -59,20 +59,21 @@ _SOURCES: Final = {
         place=("order_seconds", "source", "order_id"),
         select=f"""SELECT order_seconds AS order_time, source, order_id, display_number, status, currency_code,
                            gross_micros AS amount, net_micros AS net, tax_micros AS tax, shipping_micros AS shipping,
-                           CASE WHEN COALESCE(said ->> 'r', excluded_reason) <> '' THEN 'EXCLUDED'
-                                WHEN said ->> 'g' IS NOT NULL THEN 'ATTRIBUTED' ELSE 'UNATTRIBUTED' END AS outcome,
-                           COALESCE(said ->> 'r', excluded_reason) AS reason, COALESCE(said ->> 't', '') AS tier,
-                           COALESCE(said ->> 's', '') AS channels,
-                           COALESCE(jsonb_array_length(said -> 'c'), 0) AS credits,
-                           CAST(said ->> 'g' AS bigint) AS attributed, CAST(said ->> 'n' AS bigint) AS attributed_net,
+                           CASE WHEN reason <> '' THEN 'EXCLUDED'
+                                WHEN attributed IS NOT NULL THEN 'ATTRIBUTED' ELSE 'UNATTRIBUTED' END AS outcome,
+                           reason, COALESCE(said ->> 't', '') AS tier, COALESCE(said ->> 's', '') AS channels,
+                           COALESCE(jsonb_array_length(said -> 'c'), 0) AS credits, attributed, attributed_net,
                            {_COUNTED_CURRENCY},
                            {_counted("counted_amount", "gross_micros", "counted ->> 'g'")},
                            {_counted("counted_net", "net_micros", "counted ->> 'n'")},
-                           {_counted("counted_attributed", "CAST(said ->> 'g' AS bigint)", "part ->> 'g'")},
-                           {_counted("counted_attributed_net", "CAST(said ->> 'n' AS bigint)", "part ->> 'n'")},
+                           {_counted("counted_attributed", "attributed", "part ->> 'g'")},
+                           {_counted("counted_attributed_net", "attributed_net", "part ->> 'n'")},
                            {_RATE}
-                    FROM (SELECT *, models -> CAST(:model AS text) AS said FROM order_fact
-                          WHERE {{of}} AND ({{when}}) AND {{behind}}
+                    FROM (SELECT *, COALESCE(said ->> 'r', excluded_reason) AS reason,
+                                 CAST(said ->> 'g' AS bigint) AS attributed, CAST(said ->> 'n' AS bigint) AS attributed_net
+                          FROM (SELECT *, models -> CAST(:model AS text) AS said FROM order_fact
+                                WHERE {{of}} AND ({{when}}) AND {{behind}}
+                                ORDER BY order_seconds, source, order_id OFFSET 0) AS told
                           ORDER BY order_seconds, source, order_id OFFSET 0) AS placed
                     {_COUNTED}""",
     ),
