@@ -46,14 +46,18 @@ def run(service: Coroutine[Any, Any, None]) -> None:
     Logs are JSON from here on, under the name of the package that was started.
     """
     telemetry.log_as_json(Path(sys.argv[0]).parent.name, "INFO")
-    # What was imported stays; and requests leave no cycles worth looking for after every 700 objects.
-    gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
+    collect_seldom()
     try:
         _run(service)
     except Exception as error:  # noqa: BLE001 - the traceback that Python prints would quote the exception's text
         _log.critical("ended", exc_info=error)
         raise SystemExit(1) from None
+
+
+def collect_seldom() -> None:
+    """What was imported stays; and requests leave no cycles worth looking for after every 700 objects."""
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS, 20, 100)
 
 
 def _run(service: Coroutine[Any, Any, None]) -> None:

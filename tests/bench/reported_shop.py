@@ -226,6 +226,7 @@ def fill(database_url: str, schema: str, sizes: list[Size]) -> None:
         for size in sizes:
             _summarize(connection, size.tenant_id)
         connection.execute("VACUUM ANALYZE")
+        connection.execute("CHECKPOINT")
 
 
 def _summarize(connection: "psycopg.Connection[Any]", tenant_id: str) -> None:
