@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from deploy.local import engines, programs
 from deploy.local.ports import free_ports
-from tests.lanes import Lanes, in_sequence
+from tests.lanes import FAULTS, Lanes, in_sequence
 
 # A slow machine is no defect; and what runs unattended tries the same examples each time, what runs by hand new ones.
 settings.register_profile("by hand", deadline=None)
@@ -27,7 +27,12 @@ settings.load_profile("unattended" if os.environ.get("CI") else "by hand")
 QUICK = {**engines.POSTGRES_SETTINGS, "shared_buffers": "128MB", "fsync": "off", "full_page_writes": "off"}
 
 
+# Before tests are chosen by their marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(FAULTS):
+            item.add_marker("faults")
     items[:] = in_sequence(items)
 
 

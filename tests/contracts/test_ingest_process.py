@@ -281,7 +281,6 @@ async def test_models_are_appended_by_services_and_settings_by_nobody(ingest):
     assert refused.reason == "INVALID_FIELD: models: is appended by the installation only"
 
 
-@pytest.mark.faults
 async def test_a_kill_in_the_middle_loses_nothing_and_takes_nothing_twice(ingest):
     acknowledged: set[str] = set()
     under_way = asyncio.Event()

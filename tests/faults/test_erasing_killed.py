@@ -7,13 +7,9 @@ import time
 from contextlib import closing
 from typing import Any
 
-import pytest
-
 from tests.mesh.people import DAY, STORIES, Person, left_of, story
 from tests.mesh.running import RunningSystem, until
 from tests.mesh.shop import Shop, without_positions
-
-pytestmark = pytest.mark.faults
 
 PATIENCE_SECONDS = 60
 DONE_SECONDS = 240

@@ -16,8 +16,6 @@ from tests.mesh.running import RunningSystem, until
 from tests.mesh.shop import Shop, without_positions
 from tests.mesh.telling import add_sources, tell, tell_one
 
-pytestmark = pytest.mark.faults
-
 SENDERS = 4
 PATIENCE_SECONDS = 60
 PROGRAMS = ("ingest", "identity", "attribution", "reporting", "web", "edge", "valkey", "postgres")
