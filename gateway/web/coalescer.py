@@ -68,7 +68,7 @@ class Coalescer:
         self._waiting_bytes = 0
         self._bell = asyncio.Event()
         self._enough = asyncio.Event()
-        self._next = float("-inf")
+        self._not_before = float("-inf")
         self._closing = False
         self._senders: list[asyncio.Task[None]] = []
 
@@ -101,7 +101,7 @@ class Coalescer:
             batch = self._take()
             if batch:
                 apart = APART_AFTER_MANY_SECONDS if len(batch) >= MANY else APART_SECONDS
-                self._next = asyncio.get_running_loop().time() + apart
+                self._not_before = asyncio.get_running_loop().time() + apart
                 await self._send(batch)
             elif self._closing:
                 return
@@ -110,7 +110,7 @@ class Coalescer:
                 await self._bell.wait()
 
     async def _gather(self) -> None:
-        pause = self._next - asyncio.get_running_loop().time()
+        pause = self._not_before - asyncio.get_running_loop().time()
         if pause > 0 and len(self._waiting) < ENOUGH and not self._closing:
             self._enough.clear()
             with suppress(TimeoutError):

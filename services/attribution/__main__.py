@@ -21,6 +21,7 @@ from services.chassis.channels import open_channel
 from services.chassis.follow import Subscription
 from services.chassis.generations import FollowingService
 from services.chassis.maintenance import MaintenanceServicer
+from services.chassis.resting import CLOSELY
 from services.chassis.server import run, serve
 from services.chassis.settings import ServiceSettings, load
 from services.chassis.tokens import read_token
@@ -51,7 +52,7 @@ async def main() -> None:
                 message_type=event_pb2.LoggedEvent,
                 apply=apply_events,
                 gives_way=True,
-                pause=0.04,
+                pause=CLOSELY,
             ),
             Subscription(
                 log="people",

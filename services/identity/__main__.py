@@ -17,6 +17,7 @@ from services.chassis.channels import open_channel
 from services.chassis.follow import Subscription
 from services.chassis.generations import FollowingService
 from services.chassis.maintenance import MaintenanceServicer
+from services.chassis.resting import LOOSELY
 from services.chassis.server import run, serve
 from services.chassis.settings import ServiceSettings, load
 from services.chassis.tokens import read_token
@@ -54,7 +55,7 @@ async def main(settings: IdentitySettings) -> None:
                 message_type=event_pb2.LoggedEvent,
                 apply=apply,
                 gives_way=True,
-                pause=0.1,
+                pause=LOOSELY,
             )
         ],
         wakeups=wakeups,

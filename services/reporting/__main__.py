@@ -9,6 +9,7 @@ from touchstone.ingest.v1 import event_pb2, event_service_pb2
 from services.chassis.channels import open_channel
 from services.chassis.follow import Subscription
 from services.chassis.generations import FollowingService
+from services.chassis.resting import CLOSELY, LOOSELY
 from services.chassis.server import run, serve
 from services.chassis.settings import ServiceSettings, load
 from services.chassis.tokens import read_token
@@ -21,9 +22,6 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _EVENTS = event_service_pb2.DESCRIPTOR.services_by_name["EventService"]
 _PEOPLE = people_service_pb2.DESCRIPTOR.services_by_name["PeopleService"]
 _CREDITS = credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"]
-
-_EVENTS_PAUSE_SECONDS = 0.1
-"""Figures are told by credits; of events only settings matter here."""
 
 
 async def main() -> None:
@@ -46,7 +44,7 @@ async def main() -> None:
                 method=f"/{_EVENTS.full_name}/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
                 apply=live.noting(follower.apply_events),
-                pause=_EVENTS_PAUSE_SECONDS,
+                pause=LOOSELY,
             ),
             Subscription(
                 log="credits",
@@ -55,7 +53,7 @@ async def main() -> None:
                 message_type=credit_pb2.OrderCredits,
                 apply=live.noting(follower.apply_credits),
                 made_from=("events",),
-                pause=0.04,
+                pause=CLOSELY,
             ),
             Subscription(
                 log="people",
@@ -64,7 +62,7 @@ async def main() -> None:
                 message_type=people_pb2.PeopleChange,
                 apply=live.noting(follower.apply_people),
                 made_from=("events",),
-                pause=_EVENTS_PAUSE_SECONDS,
+                pause=LOOSELY,
             ),
         ],
         wakeups=wakeups,

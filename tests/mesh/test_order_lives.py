@@ -128,7 +128,7 @@ def test_trials_and_crawlers_count_where_the_tenant_says_so_and_else_not(shop: S
         ({"countTestOrders": False}, ("ORDER_NOT_COUNTED", "CREDITED", one, {"TEST": one}, nothing)),
         ({"countCrawlers": False}, by_default),
     ):
-        # Without a mask, false is not told: it is what a message holds that says nothing.
+        # In so many words; without a mask, it is what the body names.
         mask = {"updateMask": ",".join(policy)}
         shop.client.patch("/v1/settings", params=mask, json=policy).raise_for_status()
         until(f"{policy} holds", lambda wanted=expected: seen() == wanted, 90, pause=0.2)

@@ -51,7 +51,8 @@ _COUNTED_CURRENCY: Final = """CASE WHEN currency_code = :currency_code OR other.
 _OF_CREDIT: Final = "part -> 'c' -> (CAST(place AS int) - 1) ->> {}"
 _RATE: Final = "COALESCE(rate, '') AS exchange_rate, COALESCE(rate_day, '') AS exchange_rate_date"
 
-# What a model says of an order is looked up once; without OFFSET it would be for every column.
+# What a model says of an order is looked up once; without OFFSET it would be for every column. Where one level stands in
+# another, both name the index's sequence: otherwise the outer one's rows would be sorted once more.
 _SOURCES: Final = {
     ORDERS.name: _Source(
         table="order_fact",
