@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Final, NamedTuple, Self, TypeAlias
 
 import grpc
@@ -66,21 +65,19 @@ class Coalescer:
         self._in_flight = in_flight
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
-        self._bell = asyncio.Event()
-        self._enough = asyncio.Event()
         self._not_before = float("-inf")
+        self._alarm: asyncio.TimerHandle | None = None
         self._closing = False
-        self._senders: list[asyncio.Task[None]] = []
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._senders = [asyncio.create_task(self._send_for_ever()) for _ in range(self._in_flight)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._closing = True
-        self._bell.set()
-        self._enough.set()
-        await asyncio.gather(*self._senders)
+        self._send_what_is_due()
+        while self._calls:
+            await asyncio.wait(self._calls)
 
     def store(self, delivery: bytes) -> "asyncio.Future[None]":
         """Done when the delivery is committed, and not before. Fails with `NotStoredError`."""
@@ -90,31 +87,33 @@ class Coalescer:
             return stored
         self._waiting.append(_Waiting(delivery, stored))
         self._waiting_bytes += len(delivery)
-        self._bell.set()
-        if len(self._waiting) >= ENOUGH:
-            self._enough.set()
+        # The first sets the alarm, or finds calls under way whose end looks again; then it takes enough for a call.
+        if len(self._waiting) == 1 or len(self._waiting) >= ENOUGH:
+            self._send_what_is_due()
         return stored
 
-    async def _send_for_ever(self) -> None:
-        while True:
-            await self._gather()
-            batch = self._take()
-            if batch:
-                apart = APART_AFTER_MANY_SECONDS if len(batch) >= MANY else APART_SECONDS
-                self._not_before = asyncio.get_running_loop().time() + apart
-                await self._send(batch)
-            elif self._closing:
+    def _send_what_is_due(self) -> None:
+        """Starts calls here and now: each turn of the event loop on the way is one more round of reading to wait for."""
+        loop = asyncio.get_running_loop()
+        while self._waiting and len(self._calls) < self._in_flight:
+            if len(self._waiting) < ENOUGH and not self._closing and loop.time() < self._not_before:
+                if self._alarm is None:
+                    self._alarm = loop.call_at(self._not_before, self._ring)
                 return
-            else:
-                self._bell.clear()
-                await self._bell.wait()
+            batch = self._take()
+            apart = APART_AFTER_MANY_SECONDS if len(batch) >= MANY else APART_SECONDS
+            self._not_before = loop.time() + apart
+            call = loop.create_task(self._send(batch))
+            self._calls.add(call)
+            call.add_done_callback(self._ended)
 
-    async def _gather(self) -> None:
-        pause = self._not_before - asyncio.get_running_loop().time()
-        if pause > 0 and len(self._waiting) < ENOUGH and not self._closing:
-            self._enough.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._enough.wait(), pause)
+    def _ring(self) -> None:
+        self._alarm = None
+        self._send_what_is_due()
+
+    def _ended(self, call: "asyncio.Task[None]") -> None:
+        self._calls.discard(call)
+        self._send_what_is_due()
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-IN_A_ROUND: Final = 32
+IN_A_ROUND: Final = 4
 
 
 class Rounds:

@@ -20,8 +20,7 @@ from services.chassis import log
 from services.chassis.arrays import numbers
 from services.chassis.database import is_transient
 from services.chassis.groups import MOST_ENTRIES, in_groups
-from services.chassis.niceness import seconds_without_processor
-from services.chassis.resting import Growth, rest_after
+from services.chassis.resting import RUSH, Growth, give_way, rest_after
 from services.kernel.partitions import PARTITION_COUNT
 
 M = TypeVar("M", bound=Message)
@@ -244,20 +243,18 @@ class Follower:
                     self.heads[subscription.log, partition] = (batch.log_id, batch.head_position)
                     if batch.after_position != position:
                         raise _OvertakenError
-                    began, waited = time.monotonic(), seconds_without_processor()
+                    began = time.monotonic()
                     if batch.entries:
                         await self._apply(subscription, batch)
                         log_id, position = batch.log_id, batch.through_position
                     yield position
-                    worked, waited = time.monotonic() - began, seconds_without_processor() - waited
+                    worked, entries = time.monotonic() - began, len(batch.entries)
                     growth.look(batch)
-                    rest = rest_after(
-                        len(batch.entries),
-                        worked,
-                        waited=waited,
-                        growth=growth.rate if subscription.gives_way else 0.0,
-                    )
-                    await asyncio.sleep(max(rest, subscription.pause if len(batch.entries) < MOST_ENTRIES else 0.0))
+                    if subscription.gives_way and growth.rate > RUSH:
+                        await give_way(entries, worked)
+                        continue
+                    pause = subscription.pause if entries < MOST_ENTRIES else 0.0
+                    await asyncio.sleep(max(rest_after(entries, worked), pause))
         finally:
             call.cancel()
 

@@ -6,7 +6,6 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
-_SCHEDULED = Path("/proc/self/schedstat")
 _SERVER = "postgres"
 _AUTOGROUP_TRIES = 10
 _AUTOGROUP_PAUSE = 0.05
@@ -41,12 +40,3 @@ def share_with_server(address: str, pid: int) -> None:
     with suppress(OSError, ValueError):
         if ip_address(address).is_loopback and Path(f"/proc/{pid}/comm").read_text().strip() == _SERVER:
             set_niceness(niceness, pid)
-
-
-def seconds_without_processor(told: Path = _SCHEDULED) -> float:
-    """For how long this process has been ready to work, and waited for a processor; 0 where that isn't told."""
-    try:
-        # Nanoseconds of work, nanoseconds of waiting, turns: of the main thread, which is where Python's work is done.
-        return int(told.read_bytes().split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
-        return 0.0

@@ -1,8 +1,11 @@
 """How long a follower rests between groups: so that groups are worth their transaction, and acceptance goes first."""
 
+from collections.abc import Awaitable, Callable
+
 from touchstone.mesh.v1 import log_pb2
 
 from services.chassis.groups import MOST_ENTRIES
+from services.chassis.processors import idle_share
 
 CLOSELY = 0.04
 """Seconds between two batches of a log that figures wait for: fewer batches cost less, and come sooner for it."""
@@ -12,14 +15,14 @@ LOOSELY = 0.1
 _FEW_ENTRIES = 20
 _LONGEST_REST = 0.2
 
-_RUSH = 1_000.0
+RUSH = 1_000.0
 """Entries a second; what is promised to be followed closely at any time, and half as much again."""
 _IN_A_RUSH = 300.0
 """Entries a second that are followed in a rush, while processors are short."""
-_SHORT = 0.05
-"""The part of its work that a follower waits for a processor, where they are short."""
-_LONGEST_REST_IN_A_RUSH = 1.5
-_MEASURED_OVER = 1.0
+_LOOK_SECONDS = 0.2
+_SPARE = 0.25
+"""The part of the machine's processors that has nothing to do where they are not short."""
+_MEASURED_OVER = 0.5
 """Seconds between two looks at a log's head that tell how fast it grows: a stall and its end are no rush."""
 
 
@@ -45,15 +48,23 @@ class Growth:
         self._log_id, self._position, self._seconds = batch.log_id, batch.head_position, seconds
 
 
-def rest_after(entries: int, worked: float, *, waited: float = 0.0, growth: float = 0.0) -> float:
-    """Seconds to rest after a group that took `worked` seconds, for `waited` of which no processor was free.
+def rest_after(entries: int, worked: float) -> float:
+    """Seconds to rest after a group that took `worked` seconds.
 
     An entry costs a third less among five hundred than among fifty. So where little comes the rest is as long as the
     work, and where much comes it is longer, until groups are large; who is far behind finds them full, and goes on at
-    once. In a rush, when the log grows by `growth` entries a second and processors are short, what is accepted goes
-    first: a webhook that is not taken is lost to the shop for minutes, and a figure is late for seconds.
+    once.
     """
-    if growth > _RUSH and waited > _SHORT * worked:
-        return min(max(0.0, entries / _IN_A_RUSH - worked), _LONGEST_REST_IN_A_RUSH)
-    gathering = 0.0 if entries >= MOST_ENTRIES else worked * max(1.0, entries / _FEW_ENTRIES)
-    return min(gathering, _LONGEST_REST)
+    return 0.0 if entries >= MOST_ENTRIES else min(worked * max(1.0, entries / _FEW_ENTRIES), _LONGEST_REST)
+
+
+async def give_way(entries: int, worked: float, idle_share: Callable[[float], Awaitable[float]] = idle_share) -> None:
+    """Rests after a group in a rush, until so little is followed that it costs acceptance nothing worth mentioning.
+
+    What is accepted goes first while processors are short: a webhook that is not taken is lost to the shop for minutes,
+    and a figure is late for seconds. As soon as some have nothing to do, following goes on. `idle_share` waits so many
+    seconds and answers what part of the processors had nothing to do meanwhile.
+    """
+    left = entries / _IN_A_RUSH - worked
+    while left > 0 and await idle_share(min(left, _LOOK_SECONDS)) < _SPARE:
+        left -= _LOOK_SECONDS

@@ -45,6 +45,7 @@ async def main() -> None:
                 message_type=event_pb2.LoggedEvent,
                 apply=live.noting(follower.apply_events),
                 pause=LOOSELY,
+                gives_way=True,
             ),
             Subscription(
                 log="credits",

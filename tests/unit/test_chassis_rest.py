@@ -1,5 +1,6 @@
 """Followers rest so that groups grow where much comes, and nothing waits longer where little does."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 from touchstone.mesh.v1 import log_pb2
 
 from services.chassis.groups import MOST_ENTRIES
-from services.chassis.niceness import seconds_without_processor
-from services.chassis.resting import Growth, rest_after
+from services.chassis.processors import idle_share
+from services.chassis.resting import Growth, give_way, rest_after
 
 some_entries = st.integers(0, MOST_ENTRIES - 1)
 some_seconds = st.floats(0, 10)
@@ -31,22 +32,46 @@ def test_a_full_group_is_followed_at_once() -> None:
     assert rest_after(MOST_ENTRIES + 1, 1.0) == 0
 
 
-@given(st.integers(0, 2 * MOST_ENTRIES), some_seconds, some_seconds, st.floats(0, 1_000))
-def test_what_is_promised_to_be_followed_closely_is_however_short_processors_are(
-    entries: int, worked: float, waited: float, growth: float
-) -> None:
-    assert rest_after(entries, worked, waited=waited, growth=growth) == rest_after(entries, worked)
+class Processors:
+    """Which part of them has nothing to do, look by look; the last for ever."""
+
+    def __init__(self, *idle: float) -> None:
+        self._idle = list(idle)
+        self.looked: list[float] = []
+
+    async def idle_share(self, seconds: float) -> float:
+        self.looked.append(seconds)
+        return self._idle.pop(0) if len(self._idle) > 1 else self._idle[0]
+
+    async def rested(self, entries: int, worked: float) -> float:
+        await give_way(entries, worked, self.idle_share)
+        return sum(self.looked)
 
 
-@given(st.integers(0, 2 * MOST_ENTRIES), some_seconds)
-def test_a_rush_changes_nothing_where_there_are_processors_enough(entries: int, worked: float) -> None:
-    assert rest_after(entries, worked, waited=0.04 * worked, growth=5_000) == rest_after(entries, worked)
+async def test_in_a_rush_acceptance_goes_first_and_figures_come_all_the_same() -> None:
+    assert await Processors(0.02).rested(MOST_ENTRIES, 0.3) == pytest.approx(MOST_ENTRIES / 300 - 0.3)
+    assert await Processors(0.02).rested(150, 0.1) == pytest.approx(0.4)
+    assert await Processors(0.02).rested(20, 0.2) == 0
 
 
-def test_in_a_rush_acceptance_goes_first_and_figures_come_all_the_same() -> None:
-    assert rest_after(MOST_ENTRIES, 0.3, waited=0.1, growth=2_000) == 1.5
-    assert rest_after(150, 0.1, waited=0.1, growth=2_000) == pytest.approx(0.4)
-    assert rest_after(20, 0.2, waited=0.1, growth=2_000) == 0
+async def test_following_goes_on_as_soon_as_processors_have_nothing_to_do() -> None:
+    assert await Processors(0.02, 0.02, 0.6).rested(MOST_ENTRIES, 0.3) == pytest.approx(0.6)
+
+
+async def test_idle_processors_are_read_from_what_the_kernel_tells(tmp_path: Path) -> None:
+    told = tmp_path / "stat"
+
+    async def share_between(before: str, after: str) -> float:
+        told.write_text(before)
+        looking = asyncio.create_task(idle_share(0.01, told))
+        await asyncio.sleep(0)
+        told.write_text(after)
+        return await looking
+
+    # user, nice, system, idle, waiting for the disk, interrupts, soft interrupts, stolen, guests (counted before)
+    assert await share_between("cpu  10 0 5 100 3 0 0 2 7 0\ncpu0 1", "cpu  60 5 10 120 8 3 2 12 57 0\ncpu0 9") == 0.25
+    assert await share_between("cpu  1 1 1 1 1 1 1 1 0 0\n", "cpu  1 1 1 1 1 1 1 1 0 0\n") == 1
+    assert await idle_share(0, tmp_path / "absent") == 1
 
 
 def told(log_id: str, head: int, seconds: float) -> log_pb2.LogBatch:
@@ -82,13 +107,6 @@ def test_another_log_is_measured_anew_and_a_clock_set_back_does_no_harm() -> Non
     replaced = told("a", 0, 100.0), told("b", 9_000, 102.0)
     set_back = told("b", 9_500, 50.0), told("b", 9_600, 51.0), told("b", 9_700, 52.0)
     assert rates(*replaced, *set_back) == [0, 0, 0, 0, 100]
-
-
-def test_waiting_for_a_processor_is_read_from_what_the_kernel_tells(tmp_path: Path) -> None:
-    told = tmp_path / "schedstat"
-    told.write_text("5000000000 1500000000 420\n")
-    assert seconds_without_processor(told) == 1.5
-    assert seconds_without_processor(tmp_path / "absent") == 0
 
 
 def test_groups_grow_at_a_high_rate_until_the_rest_is_the_longest() -> None:
