@@ -11,18 +11,18 @@ import grpc
 Append: TypeAlias = Callable[[bytes], Awaitable[object]]
 """Sends a serialized AppendDeliveriesRequest; answers when everything in it is committed."""
 
-IN_FLIGHT: Final = 2
-"""Calls under way at a time: one is read, or commits, while the next is gathered."""
+IN_FLIGHT: Final = 4
+"""Calls under way at a time: some are read, one commits, one is answered, and the next is gathered meanwhile."""
 
 APART_SECONDS: Final = 0.025
 """A call costs nearly as much for one as for many: so long after one began, the next waits for more to join it."""
 
-MANY: Final = 24
+MANY: Final = 12
 """After a call with so many deliveries, the next waits a shorter time only: those who send may wait for it themselves."""
 
 APART_AFTER_MANY_SECONDS: Final = 0.01
 
-ENOUGH: Final = 32
+ENOUGH: Final = 16
 """A call with so many deliveries waits for no more."""
 
 MOST_IN_A_CALL: Final = 500
