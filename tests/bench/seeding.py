@@ -134,6 +134,8 @@ def block_rows(name: str, found: Written, known: Known, chunk: Chunk) -> Iterato
             own = known.number(column, value) if value else None
             made[:, index] = own(chunk) if own else value
         columns.append(made.reshape(-1))
+    lists = _listed(name, found, chunk)
+    ends = np.append(0, np.cumsum(columns[-1])) if layout.lists else np.zeros(len(columns[0]) + 1, np.int64)
     texts = Pattern()
     texts.search(b"".join(bytes(row[-1]) for row in found.rows[name]), known.bytes)
     named = texts.fill(chunk).reshape(len(columns[0]), -1) if layout.names else None
@@ -146,8 +148,19 @@ def block_rows(name: str, found: Written, known: Known, chunk: Chunk) -> Iterato
             SEALED if count == _BLOCK_ROWS else SEALED - 1,
             *(int(times.min()), int(times.max())),
             *(column[part].tobytes() if column[part].any() else b"" for column in columns),
+            *(one[ends[part.start] : ends[part.stop]].tobytes() if one.any() else b"" for one in lists),
             b"" if named is None else named[part].tobytes(),
         )
+
+
+def _listed(name: str, found: Written, chunk: Chunk) -> list["np.ndarray"]:
+    """What the chunk's rows list, one party's after the other's: the same for everybody."""
+    layout = _BLOCKS[name]
+    lists, first = [], 6 + len(layout.columns)
+    for place in range(first, first + len(layout.lists)):
+        one = b"".join(bytes(row[place]) or bytes(len(row[first])) for row in found.rows[name])
+        lists.append(np.tile(np.frombuffer(one, "<i8"), len(chunk)))
+    return lists
 
 
 async def prepare(database_url: str) -> None:

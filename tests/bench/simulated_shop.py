@@ -162,7 +162,15 @@ def _blocks(layout: Layout, columns: dict[str, np.ndarray], time: str) -> Iterat
         numbers = range(rows.start, rows.stop)
         names = "".join(f"bench\0{layout.table}-{number:08}\0" for number in numbers) if layout.names else ""
         times = columns[time][rows]
-        yield layout, Block(rows.stop - rows.start, int(times.min()), int(times.max()), (*packed, names.encode()))
+        yield (
+            layout,
+            Block(
+                rows.stop - rows.start,
+                int(times.min()),
+                int(times.max()),
+                (*packed, *(b"" for _ in layout.lists), names.encode()),
+            ),
+        )
 
 
 def _number(kind: Kind, own: np.ndarray) -> np.ndarray:
