@@ -46,7 +46,7 @@ async def report_at(
     Raises `InvalidArgumentError` naming `metrics` for one that is of a certain model, where that is not active.
     """
     tenant.model_version(model)
-    check_models(plan, tenant.models)
+    check_models(plan, model, tenant.models)
     shown = plan.currencies(tenant.currency_code)
     scope = _scope(tenant, model, shown)
     rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)
@@ -72,11 +72,16 @@ async def _names(
 
 
 async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now: float) -> NamedAnswer:
-    """Computes a named report; `now`, in seconds of Unix time, says which day is the tenant's present one."""
+    """Computes a named report; `now`, in seconds of Unix time, says which day is the tenant's present one.
+
+    Raises `InvalidArgumentError` naming `model` where the one asked for is not active. What the report itself has of
+    certain models that are not is left out.
+    """
     async with moment(engine) as connection:
         tenant = await read_tenant(connection, tenant_id)
-        plan = plan_named(request, day_of(int(now), tenant.zone))
-        tenant.model_version(plan.model)
+        plan = plan_named(request, day_of(int(now), tenant.zone), tenant.models)
+        if request.model:
+            tenant.model_version(request.model)
         scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
         plans = [plan.daily, *(one for one in (plan.undated, plan.year) if one), *(table for _, table in plan.tables)]
         asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plans, scope=scope)

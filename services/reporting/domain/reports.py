@@ -86,14 +86,15 @@ class Plan:
         return reporting_currency if currencies is None or reporting_currency in currencies else None
 
 
-def check_models(plan: Plan, active: Collection[str]) -> None:
-    """Raises `InvalidArgumentError` for the first metric of a certain model that is not active."""
+def check_models(plan: Plan, model: str, active: Collection[str]) -> None:
+    """Raises `InvalidArgumentError` for the first metric of a model that is not active; `model` is the request's."""
     for index, metric in enumerate(plan.metrics):
-        for slice_ in metric.slices:
-            if slice_.model and slice_.model not in active:
-                there_are = ", ".join(sorted(active)) or "none"
-                told = f"{metric.name} is of the model {slice_.model!r}, which is not active; there are: {there_are}"
-                raise InvalidArgumentError.of(f"metrics[{index}]", told)
+        if lacking := metric.lacks(model, active):
+            one, *others = map(repr, lacking)
+            of = f"models {', '.join([one, *others])}, none of which is" if others else f"model {one}, which is not"
+            there_are = ", ".join(sorted(active)) or "none"
+            told = f"{metric.name} is of the {of} active; there are: {there_are}"
+            raise InvalidArgumentError.of(f"metrics[{index}]", told)
 
 
 @lru_cache(maxsize=1_024)

@@ -65,6 +65,8 @@ def named_report_message(answer: NamedAnswer, parked_events: int) -> report_serv
         metadata=metadata_message(tenant, plan.model, plan.whole.period, answer.others, parked_events),
         year_trend=_row_message(plan.year, answer.year, {}, currency) if plan.year and answer.year else None,
     )
+    for model, names in plan.untold.items():
+        response.metadata.inactive_models.add(model=model, metrics=names)
     _fill_compared(response.metadata, plan.whole)
     _fill_as_of(response.metadata.as_of, answer.as_of)
     return response
@@ -161,7 +163,7 @@ def metadata_message(
         start_date=period.start.isoformat(),
         end_date=period.end.isoformat(),
         model=model,
-        model_version=tenant.model_version(model),
+        model_version=tenant.models.get(model, 0),
         unconverted=[
             report_pb2.UnconvertedAmount(orders=amounts.orders, amount=money(currency, amounts.gross_micros))
             for currency, amounts in others
