@@ -50,6 +50,7 @@ async def main() -> None:
                 channel=ingest,
                 method="/touchstone.ingest.v1.EventService/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
+                trace_of=lambda logged: logged.trace_parent,
                 apply=apply_events,
                 gives_way=True,
                 pause=CLOSELY,

@@ -200,7 +200,12 @@ class FollowingService:
             self.log_server.committed(log_id, partition, after, payloads)
             self._on_committed(partition)
 
-        follower = Follower(engine=engine, subscriptions=self._subscriptions, on_published=published)
+        follower = Follower(
+            engine=engine,
+            subscriptions=self._subscriptions,
+            on_published=published,
+            is_traced=lambda: self.is_serving(number),
+        )
         task = asyncio.create_task(self._follow(number, engine, follower), name=f"follow generation {number}")
         self._running[number] = Running(number, engine, follower, log_id, task)
 

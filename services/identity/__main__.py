@@ -53,6 +53,7 @@ async def main(settings: IdentitySettings) -> None:
                 channel=ingest,
                 method="/touchstone.ingest.v1.EventService/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
+                trace_of=lambda logged: logged.trace_parent,
                 apply=apply,
                 gives_way=True,
                 pause=LOOSELY,
