@@ -257,6 +257,37 @@ async def test_records_do_not_depend_on_sequence_or_batches_and_follow_the_setti
     assert ((await conversations(servicer)).records, (await journeys(servicer)).records) == expected
 
 
+async def test_it_is_told_how_far_facts_are_counted_anew(engine, servicer, monkeypatch):
+    monkeypatch.setattr(background, "COUNTED_AT_ONCE", 2)
+    await tell(engine, [SETTINGS, *TOLD])
+    before = await conversations(servicer)
+    assert not before.metadata.HasField("recount")
+    async with engine.connect() as connection:
+        facts = (await connection.execute(text("SELECT count(*) FROM activity_fact"))).scalar_one()
+
+    async def until_done() -> list[tuple[int, int]]:
+        told = []
+        while (answer := await conversations(servicer)).metadata.HasField("recount"):
+            recount = answer.metadata.recount
+            told.append((recount.done, recount.total))
+            assert (recount.time_zone, answer.metadata.time_zone) == ("Pacific/Apia", before.metadata.time_zone)
+            assert answer.records == before.records
+            await count_a_page()
+        return told
+
+    async def count_a_page() -> None:
+        async with engine.begin() as connection:
+            await background.count_some(connection, PARTITION)
+
+    await tell(engine, [settings(time_zone="Pacific/Apia")], first=200)
+    await count_a_page()
+    # Settings told meanwhile begin anew.
+    await tell(engine, [settings(time_zone="Pacific/Apia", abandonment_silence={"seconds": 10})], first=201)
+    pages = [(min(done, facts), facts) for done in range(2, facts + 2, 2)]
+    assert await until_done() == [(0, 0), *pages]
+    assert (await conversations(servicer)).metadata.time_zone == "Pacific/Apia"
+
+
 async def test_a_conversation_that_turns_out_to_be_a_crawlers_is_no_longer_shown(engine, servicer):
     crawled = next(one for one in TOLD if one.event.interaction.user_agent)
     await tell(engine, [SETTINGS, step("d", START, "STARTED", "VISITOR")])

@@ -157,7 +157,7 @@ def metadata_message(
     tenant: Tenant, model: str, period: Period, others: Iterable[tuple[str, Amounts]], parked_events: int
 ) -> report_pb2.ReportMetadata:
     """What figures stand for; `others` are orders that were left out, by currency."""
-    return report_pb2.ReportMetadata(
+    message = report_pb2.ReportMetadata(
         time_zone=tenant.time_zone,
         currency_code=tenant.currency_code,
         start_date=period.start.isoformat(),
@@ -170,6 +170,19 @@ def metadata_message(
         ],
         parked_events=parked_events,
     )
+    fill_recount(message, tenant)
+    return message
+
+
+def fill_recount(message: report_pb2.ReportMetadata, tenant: Tenant) -> None:
+    """Tells how far the tenant's figures are counted anew, where they are."""
+    if tenant.coming is None:
+        return
+    coming, told = tenant.coming, message.recount
+    told.total = 0 if coming.total is None else max(coming.total, 1)
+    # What is told meanwhile is gone through, too.
+    told.done = min(coming.done, told.total)
+    told.time_zone, told.currency_code = coming.time_zone, coming.currency_code
 
 
 def _fill_as_of(message: report_pb2.AsOf, as_of: AsOf) -> None:
