@@ -148,6 +148,7 @@ async def test_what_is_shown_of_conversations(engine, servicer):
         options="Returns",
         last_message_time=moment(START + 5 * SECOND),
         last_message="Returns",
+        messages=2,
         status="ABANDONED",
         end_time=moment(START + 5 * SECOND + 2 * HOUR),
     )
@@ -164,10 +165,13 @@ async def test_what_is_shown_of_conversations(engine, servicer):
         classification_type="Sale",
         last_message_time=moment(START + 2 * HOUR),
         last_message="AGENT",
+        messages=2,
         status="ASSIGNED",
         end_time=moment(START + HOUR),
     )
     assert (c.conversation_id, c.channel, c.status) == ("c", Interaction.FAQ, c.COMPLETED_AUTOMATICALLY)
+    # Asked and answered.
+    assert c.messages == 2
 
 
 async def test_filters_and_days_of_conversations(engine, servicer):
@@ -183,6 +187,10 @@ async def test_filters_and_days_of_conversations(engine, servicer):
     assert await kept(status=["ABANDONED"]) == ["a"]
     assert await kept(origin_type=["AD", "LINK"], touchpoint=["whatsapp"], campaign=["=sum"]) == ["a"]
     assert await kept(agent=["a-1"], classification=["bought"]) == ["b"]
+    assert await kept(tag=["vip"]) == ["b"]
+    assert await kept(tag=["late", "gone"]) == ["b"]
+    assert await kept(tag=["vip > late"]) == []
+    assert await kept(tag=["late"], agent=["a-2"]) == []
     assert await kept(end_date="2026-11-02") == ["a", "b"]
     assert await kept(start_date="2026-11-03") == ["c"]
     with pytest.raises(InvalidArgumentError, match="status"):

@@ -8,7 +8,7 @@ from psycopg import AsyncClientCursor
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.domain.activity_records import CONVERSATIONS, JOURNEYS
+from services.reporting.domain.activity_records import CONVERSATIONS, JOURNEYS, TAGS_APART
 from services.reporting.domain.records import CREDITS, ORDERS, Asked, Column, Is, spans
 from services.reporting.domain.tenants import Tenant
 from services.reporting.store.copying import lines
@@ -108,6 +108,7 @@ _SOURCES: Final = {
         select="""SELECT start_seconds AS start_time, key AS conversation_id, channel, touchpoint, origin_type, bot, agent,
                          campaign, handled_seconds AS handled_time, options, tags, assigned_seconds AS assigned_time,
                          classification, classification_type, last_message_seconds AS last_message_time, last_message,
+                         messages, tag_names,
                          CASE WHEN ended THEN completion ELSE 'OPEN' END AS status,
                          CASE WHEN ended THEN completion_nanos / 1000000000 END AS end_time
                   FROM (SELECT *, completion <> 'ABANDONED'
@@ -131,7 +132,12 @@ _SOURCES: Final = {
 _COUNT_FACTS: Final = "SELECT count(*) FROM {table} WHERE {of} AND ({when}) AND {behind}"
 
 _LISTS: Final = {
-    name: f"string_to_array({name}, ',') && CAST(:{name} AS text[])" for name in ("channels", "notification_channels")
+    name: f"string_to_array({name}, {apart}) && CAST(:{name} AS text[])"
+    for name, apart in (
+        ("channels", "','"),
+        ("notification_channels", "','"),
+        ("tag_names", f"chr({ord(TAGS_APART)})"),
+    )
 }
 """Columns that hold several values."""
 
