@@ -42,6 +42,7 @@ BASES: Final = (Basis.TOTAL, Basis.WITHOUT_TAX, Basis.WITHOUT_SHIPPING, Basis.WI
 # Bits of a touch's marks.
 CHANNEL_BITS: Final = 0b111
 ACTION_SHIFT: Final = 3
+ACTION_BITS: Final = 0b111
 ANSWER_SHIFT: Final = 6
 CRAWLER_BIT: Final = 1 << 8
 MARKS: Final = 1 << 9
