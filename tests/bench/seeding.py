@@ -242,7 +242,7 @@ def _send(connection: "psycopg.Connection[Any]") -> None:
 
 
 def _block_types(name: str) -> list[str]:
-    return ["text", "int8", "int8", "int2", "int8", "int8", *["bytea"] * (len(_BLOCKS[name].columns) + 1)]
+    return ["text", "int8", "int8", "int2", "int8", "int8", *["bytea"] * len(_BLOCKS[name].packed)]
 
 
 def _table(name: str) -> str:
@@ -330,10 +330,10 @@ def check(database_url: str, shop: Shop, number: int) -> None:
         assert rows(first, known, name) == rows(found, own, name), f"{name}: not what the services write"
     for name in found.rows.keys() & _BLOCKS.keys():
         [made], [told] = block_rows(name, first, known, chunk), block_rows(name, found, own, chunk)
-        assert _numbers(made) == _numbers(told), f"{name}: not what the services write"
+        assert _numbers(name, made) == _numbers(name, told), f"{name}: not what the services write"
 
 
-def _numbers(block: Sequence[Any]) -> list[tuple[int, ...]]:
-    """A block's rows without their names, in a sequence that says nothing."""
-    count, columns = block[2], block[6:-1]
+def _numbers(name: str, block: Sequence[Any]) -> list[tuple[int, ...]]:
+    """A block's rows without what they list and their names, in a sequence that says nothing."""
+    count, columns = block[2], block[6 : 6 + len(_BLOCKS[name].columns)]
     return sorted(zip(*(struct.unpack(f"<{count}q", one) if one else (0,) * count for one in columns), strict=True))
