@@ -50,6 +50,12 @@ class NamedPlan:
     untold: Mapping[str, tuple[str, ...]]
 
     @property
+    def sections(self) -> tuple[Plan, ...]:
+        """The plans to be computed: of the days, of what does not follow from them, of the year, and of the tables."""
+        others = (one for one in (self.undated, self.year) if one)
+        return (self.daily, *others, *(table for _, table in self.tables))
+
+    @property
     def name(self) -> tuple[object, ...]:
         """What decides all the plans, whatever the period is and whichever values are kept."""
         filters = tuple(asked.dimension for asked in self.whole.filters)
@@ -178,10 +184,41 @@ class NamedAnswer:
     names: Mapping[str, str]
 
 
+def put_together(
+    tenant: Tenant,
+    plan: NamedPlan,
+    found: Sequence[tuple[Sequence[Row], int]],
+    *,
+    others: Sequence[tuple[str, Amounts]],
+    as_of: AsOf,
+    names: Mapping[str, str],
+) -> NamedAnswer:
+    """The answer, from the rows of each of the plan's sections with how many it has in all."""
+    (days, _), *rest = found
+    totals = total_of(plan.totals, days)
+    if plan.undated:
+        ([undated], _), *rest = rest
+        totals = joined(totals, undated)
+    year = None
+    if plan.year:
+        ([year], _), *rest = rest
+    return NamedAnswer(
+        tenant=tenant,
+        plan=plan,
+        totals=totals,
+        daily=every_day(plan.daily, days),
+        year=year,
+        tables=rest,
+        others=others,
+        as_of=as_of,
+        names=names,
+    )
+
+
 def every_day(plan: Plan, rows: Sequence[Row]) -> list[Row]:
     """A row for each day of a period, in sequence: where nothing was found, nothing was sold."""
     found = {row.dimensions[0]: row for row in rows}
-    sums = {name: None if formula.may_be_absent else 0 for name, formula in plan.sums.items()}
+    sums = plan.nothing
     days = ((plan.period.start + timedelta(days=number)).isoformat() for number in range(plan.period.days))
     return [
         found.get(day) or Row(dimensions=(day,), sums=sums, compared=sums if plan.compared else None) for day in days

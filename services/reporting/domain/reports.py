@@ -71,6 +71,11 @@ class Plan:
         """The sums that the metrics are computed from, by the names of those metrics that they are."""
         return _sums(tuple(metric.name for metric in self.metrics))
 
+    @property
+    def nothing(self) -> Mapping[str, int | None]:
+        """The sums where nothing was summed: 0, or None of what is told then by its absence."""
+        return _nothing(tuple(metric.name for metric in self.metrics))
+
     def currencies(self, reporting_currency: str) -> tuple[str, ...] | None:
         """The currencies of the rows; None for all. Amounts in different ones stand in different rows."""
         for asked in self.filters:
@@ -101,6 +106,11 @@ def check_models(plan: Plan, model: str, active: Collection[str]) -> None:
 def _sums(metrics: tuple[str, ...]) -> dict[str, Sum]:
     parts = _parts(METRICS[name] for name in metrics)
     return {metric.name: metric.formula for metric in parts if isinstance(metric.formula, Sum)}
+
+
+@lru_cache(maxsize=1_024)
+def _nothing(metrics: tuple[str, ...]) -> dict[str, int | None]:
+    return {name: None if formula.may_be_absent else 0 for name, formula in _sums(metrics).items()}
 
 
 def plan(request: Request) -> Plan:

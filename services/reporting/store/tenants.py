@@ -11,16 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chassis.arrays import joined, numbers, texts
 from services.reporting.domain.tenants import Coming, Tenant
 from services.reporting.store import experiment_sums
+from services.reporting.store.moments import Asked
 
-_READ = text(
-    """SELECT tenant_id, tenant.partition_id, tenant.time_zone, tenant.currency_code, settings_position, models, tenant.edition,
-           tenant.settings, tenant.counting, coming.counting AS coming_counting, coming.time_zone AS coming_time_zone,
-           coming.currency_code AS coming_currency_code, coming.settings AS coming_settings,
-           coming.edition AS reached_edition, coming.source AS reached_source, coming.order_id AS reached_order_id,
-           activity_kind, activity_key, done, total
-       FROM tenant LEFT JOIN coming_counting AS coming USING (tenant_id)
-       WHERE tenant_id = ANY(:tenant_ids)"""
-).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
+_READ = """
+    SELECT tenant_id, tenant.partition_id, tenant.time_zone, tenant.currency_code, settings_position, models, tenant.edition,
+           tenant.settings, tenant.counting, coming.counting, coming.time_zone, coming.currency_code, coming.settings,
+           coming.edition, coming.source, coming.order_id, activity_kind, activity_key, done, total
+    FROM tenant LEFT JOIN coming_counting AS coming USING (tenant_id)
+    WHERE tenant_id = ANY({tenant_ids})"""
+_READ_SOME = text(_READ.format(tenant_ids=":tenant_ids")).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
+_READ_ONE = _READ.format(tenant_ids="ARRAY[$1]").encode()
 
 _WRITE = text(
     """INSERT INTO tenant (
@@ -77,38 +77,45 @@ _HAVE_FACTS = text(
 
 async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, Tenant]:
     """The tenants among those named of whom settings or models were told, by their ids."""
-    rows = await connection.execute(_READ, {"tenant_ids": sorted(tenant_ids)})
-    return {
-        row.tenant_id: Tenant(
-            tenant_id=row.tenant_id,
-            partition=row.partition_id,
-            time_zone=row.time_zone,
-            currency_code=row.currency_code,
-            settings_position=row.settings_position,
-            models=row.models,
-            edition=row.edition,
-            settings=row.settings,
-            counting=row.counting,
-            coming=_coming(row),
-        )
-        for row in rows
-    }
+    rows = await connection.execute(_READ_SOME, {"tenant_ids": sorted(tenant_ids)})
+    return {row[0]: tenant_of(row) for row in rows}
 
 
-def _coming(row: Any) -> Coming | None:
-    if row.coming_counting is None:
+def asked(tenant_id: str) -> Asked:
+    """What is to be asked for a tenant: a row for `tenant_of`, or none."""
+    return _READ_ONE, [tenant_id]
+
+
+def tenant_of(row: Sequence[Any]) -> Tenant:
+    """The tenant that a row tells of."""
+    tenant_id, partition, time_zone, currency_code, position, models, edition, settings, counting, *coming = row
+    return Tenant(
+        tenant_id=tenant_id,
+        partition=partition,
+        time_zone=time_zone,
+        currency_code=currency_code,
+        settings_position=position,
+        models=models,
+        edition=edition,
+        settings=settings,
+        counting=counting,
+        coming=_coming(coming),
+    )
+
+
+def _coming(told: Sequence[Any]) -> Coming | None:
+    counting, time_zone, currency_code, settings, edition, source, order_id, kind, key, done, total = told
+    if counting is None:
         return None
     return Coming(
-        counting=row.coming_counting,
-        time_zone=row.coming_time_zone,
-        currency_code=row.coming_currency_code,
-        settings=row.coming_settings,
-        reached=None
-        if row.reached_edition is None
-        else (row.reached_edition, row.reached_source, row.reached_order_id),
-        activity=(row.activity_kind, row.activity_key),
-        done=row.done,
-        total=row.total,
+        counting=counting,
+        time_zone=time_zone,
+        currency_code=currency_code,
+        settings=settings,
+        reached=None if edition is None else (edition, source, order_id),
+        activity=(kind, key),
+        done=done,
+        total=total,
     )
 
 
