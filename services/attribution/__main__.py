@@ -12,7 +12,7 @@ from touchstone.ingest.v1.event_service_pb2_grpc import EventServiceStub
 from touchstone.mesh.v1 import maintenance_service_pb2
 from touchstone.mesh.v1.maintenance_service_pb2_grpc import add_MaintenanceServiceServicer_to_server
 
-from services.attribution.background import CHORES, UNFINISHED, agrees
+from services.attribution.background import CHORES, UNFINISHED, agrees, forget
 from services.attribution.follower import apply_events, apply_people
 from services.attribution.model_servicer import ModelServicer
 from services.attribution.servicer import CreditServicer
@@ -67,6 +67,7 @@ async def main() -> None:
         wakeups=wakeups,
         chores=CHORES,
         unfinished=UNFINISHED,
+        on_retired=forget,
     )
 
     def register(server: grpc.aio.Server) -> None:
