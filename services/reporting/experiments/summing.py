@@ -81,12 +81,14 @@ async def settle(connection: AsyncConnection, tenant: Tenant, touched: Touched) 
     if not holding:
         return
     who = await _who(connection, tenant.tenant_id, touched.keys | touched.turned)
-    persons = {*touched.persons, *touched.keys, *touched.turned, *who.persons.values()}
-    gathered = await gather(connection, tenant, holding, persons, touched.turned | (touched.keys - who.nobody))
-    # Whoever shares an order with them may gain it or lose it.
+    # What names nobody decides no order, and very many may name it: only when it comes to be so, or ends, they count.
+    named = touched.turned | (touched.keys - who.nobody)
+    persons = {*touched.persons, *named, *(who.persons[key] for key in named if key in who.persons)}
+    gathered = await gather(connection, tenant, holding, persons)
+    # Whoever shares an order with them may gain it or lose it, by what else they bought, too.
     sharing = {name for order in gathered.purchases for name in buyers(order.keys, gathered.who)}
     if sharing - persons:
-        gathered = await gather(connection, tenant, holding, persons | sharing, touched.turned)
+        gathered = await gather(connection, tenant, holding, persons | sharing)
     for name, one in holding.items():
         reached = [person for person in gathered.persons if one.reached is None or person <= one.reached]
         await _put(connection, tenant.tenant_id, one, reached, gathered.amounts(rules[name], tenant))
@@ -113,14 +115,17 @@ async def gather(
     tenant: Tenant,
     experiment_ids: Iterable[str],
     persons: AbstractSet[int],
-    turned: Iterable[int] = (),
 ) -> Gathered:
-    """Reads what decides what some persons add to experiments, and besides it the orders that `turned` keys name."""
+    """Reads what decides what some persons add to experiments.
+
+    Of whom no person was told goes by the key of an identifier: any key may be among `persons`, and the orders that name
+    it are read.
+    """
     tenant_id, experiment_ids = tenant.tenant_id, sorted(experiment_ids)
     units = await _units(connection, tenant_id, experiment_ids, persons)
     theirs = {key for of_one in units.values() for unit in of_one for key in unit.exposed.keys}
     who = await _who(connection, tenant_id, theirs)
-    keys = (theirs - who.nobody) | persons | set(turned) | await people_store.read_keys(connection, tenant_id, persons)
+    keys = (theirs - who.nobody) | persons | await people_store.read_keys(connection, tenant_id, persons)
     told = sold(await experiments.read_orders(connection, tenant_id, tenant.edition, keys))
     as_counted = await counting.orders_as_counted(connection, [fact_of(order) for order in told], tenant)
     purchases = [purchase(order, fact) for order, fact in zip(told, as_counted, strict=True)]
