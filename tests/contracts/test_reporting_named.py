@@ -1,13 +1,17 @@
 """The named reports on a real Postgres: totals, days, tables and what narrows them."""
 
+import asyncio
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError
 from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import event_pb2, settings_pb2
 from touchstone.reporting.v1 import report_service_pb2 as pb
 from touchstone.type.v1 import money_pb2
 
+from services.chassis.database import is_transient
 from services.chassis.follow import Entry
 from services.kernel.failures import InvalidArgumentError, NotFoundError
 from services.reporting import follower
@@ -338,3 +342,18 @@ async def test_a_report_that_is_not_there_is_told_which_are(servicer):
         NotFoundError, match="there are: sales, revenue-impact, roi, products, bots, bot-flow, overview"
     ):
         await ask(servicer, "profits")
+
+
+async def test_connections_that_postgres_has_ended_are_all_given_up_at_once(servicer, engine):
+    await asyncio.gather(ask(servicer, "sales"), ask(servicer, "sales"))
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    with pytest.raises(DBAPIError) as failed:
+        await ask(servicer, "sales")
+    assert is_transient(failed.value)
+    await asyncio.gather(ask(servicer, "sales"), ask(servicer, "sales"))

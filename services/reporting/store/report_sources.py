@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from services.reporting.domain.cells import MEASURES, ActivityCell, Cell, CreditCell, UniqueCell
+from services.reporting.domain.cells import MEASURES, ActivityCell, Cell, CreditCell, ProductCell, UniqueCell
 from services.reporting.domain.definitions import TIMES, CostDay, Slice
 from services.reporting.domain.summaries import DAILY, WEEKLY, Cut, cut_name, summary
 from services.reporting.store.report_shapes import Look, Shape, bounds, day_in_period, dimension, looks
@@ -39,8 +39,9 @@ class Source(NamedTuple):
     cut: Cut | None
 
     def looks(self, shape: Shape) -> tuple[Look, ...]:
-        """The looks to take at them. Who counted before in a period is another one in each."""
-        return looks(shape, apart=self.family is UniqueCell and self.cut is None)
+        """The looks to take at them. Who counted before in a period is another one in each, and so are its whole weeks."""
+        in_period = {UniqueCell: self.cut is None, ProductCell: self.cut == (WEEKLY,)}
+        return looks(shape, apart=in_period.get(self.family, False))
 
     def earlier(self, shape: Shape) -> str:
         """Where both periods are looked at: that a cell belongs to the compared one."""
@@ -90,13 +91,13 @@ def _cells(shape: Shape, source_: Source, look: Look) -> str:
         named = "".join(f"{at} AS {name}, " for at, name in zip(("value", "detail"), source_.cut, strict=False))
         where = f"FROM activity_summary WHERE cut = '{cut_name(source_.cut)}'"
         return f"(SELECT {', '.join(_ACTIVITY)}, {named}{measures} {where}) AS activity_sum"
-    periods = [bounds(shape, when) for when in ((Look.NOW, Look.THEN) if look is Look.BOTH else (look,))]
     if source_.family is UniqueCell:
-        return _different(source_.cut, periods)
+        periods = (Look.NOW, Look.THEN) if look is Look.BOTH else (look,)
+        return _different(source_.cut, [bounds(shape, period) for period in periods])
     columns = f"SELECT {', '.join(_ORDERS)}, sku, {measures} FROM"
     if source_.cut == (DAILY,):
         return f"({columns} product_summary WHERE cut = '{DAILY}') AS product_sum"
-    return f"({' UNION ALL '.join(_by_weeks(columns, *period) for period in periods)}) AS product_sum"
+    return f"({_by_weeks(columns, *bounds(shape, look))}) AS product_sum"
 
 
 def _different(cut: Cut, periods: list[tuple[str, str]]) -> str:
@@ -115,8 +116,8 @@ def _by_weeks(columns: str, first: str, last: str) -> str:
     behind = f"(CAST({last} AS date) + 1 - CAST(extract(isodow FROM CAST({last} AS date) + 1) AS int) + 1)"
     return (
         f"{columns} product_summary WHERE cut = '{WEEKLY}' AND day >= {monday} AND day < {behind} "
-        f"UNION ALL {columns} product_cell WHERE day BETWEEN {first} AND least({monday} - 1, {last}) "
-        f"UNION ALL {columns} product_cell WHERE day BETWEEN greatest({monday}, {behind}) AND {last}"
+        f"UNION ALL {columns} product_cell WHERE day < {monday} "
+        f"UNION ALL {columns} product_cell WHERE day >= greatest({monday}, {behind})"
     )
 
 
