@@ -96,7 +96,7 @@ def _numbered(known: Numbers, names: Numbers) -> Products:
     return np.where(known[places] == names, places, -1).astype(np.int32)
 
 
-def _named_lines(lines: Lines) -> dict[str, "np.ndarray[tuple[int], np.dtype[np.int32]]"]:
+def _named_lines(lines: Lines) -> dict[str, Products]:
     """Each line with each name of its product."""
     order = np.repeat(np.arange(len(lines.start) - 1, dtype=np.int32), np.diff(lines.start))
     line = np.arange(len(order), dtype=np.int32)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from services.attribution.domain.models import Basis, Model
 from services.attribution.domain.shares import WHOLE
 from services.attribution.simulation import deciding, splits
-from services.attribution.simulation.cases import Cases, Flags, Lines, Numbers
+from services.attribution.simulation.cases import Cases, Flags, Floats, Lines, Numbers
 from services.attribution.simulation.deciding import Rows, units
 from services.attribution.simulation.tables import ranges
 
@@ -144,7 +144,7 @@ def _share(inside: splits.Weights, grouped: splits.Groups, row: int) -> Fraction
 
 def _weights(
     items: _Items, inside: splits.Weights, inner: splits.Groups, outer: splits.Groups
-) -> tuple[Numbers | None, "np.ndarray[tuple[int], np.dtype[np.float64]] | None", Flags]:
+) -> tuple[Numbers | None, Floats | None, Flags]:
     """Each item's weight, whole or floating-point, and of which orders only the exact ones will do."""
     earning = items.row >= 0
     share = np.ones(len(items.row))

@@ -21,6 +21,7 @@ _MOST_MEMORY: Final = "6GB"
 _TIERS: Final = ((Kind.SESSION, 1), (Kind.EMAIL, 2), (Kind.PHONE, 3), (Kind.CUSTOMER, 4), (Kind.VISITOR, 5))
 _CONTACTS: Final = (Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER)
 PERSON_TIER: Final = 6
+"""The tier of what is tied through people alone."""
 
 
 class Buyers(NamedTuple):
