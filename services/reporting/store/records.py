@@ -100,7 +100,8 @@ _SOURCES: Final = {
                      {_COUNTED}""",
         whole=False,
     ),
-    # A conversation is abandoned from the moment that its silence has passed, and open until then.
+    # A conversation is abandoned from the moment that its silence has passed, and open until then. The moment is computed
+    # once, not for every row.
     CONVERSATIONS.name: _Source(
         table="conversation_record",
         of=_OF_ACTIVITY,
@@ -112,7 +113,8 @@ _SOURCES: Final = {
                          CASE WHEN ended THEN completion ELSE 'OPEN' END AS status,
                          CASE WHEN ended THEN completion_nanos / 1000000000 END AS end_time
                   FROM (SELECT *, completion <> 'ABANDONED'
-                                  OR completion_nanos <= extract(epoch FROM now()) * 1000000000 AS ended
+                                  OR completion_nanos
+                                     <= (SELECT CAST(extract(epoch FROM now()) * 1000000000 AS bigint)) AS ended
                         FROM conversation_record WHERE {of} AND ({when}) AND {behind}) AS told""",
     ),
     JOURNEYS.name: _Source(
