@@ -53,7 +53,9 @@ async def serve(settings: WebSettings) -> None:
         "attribution": settings.attribution_address,
         "reporting": settings.reporting_address,
     }
-    channels = {name: open_channel(address, token=token) for name, address in addresses.items()}
+    channels = {
+        name: open_channel(address, token=token, tls_files=settings.tls_files) for name, address in addresses.items()
+    }
     host, _, port = settings.listen.rpartition(":")
     app = build(channels, Verifier(settings.jwks_file))
     config = uvicorn.Config(

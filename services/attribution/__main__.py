@@ -38,8 +38,8 @@ async def main() -> None:
     settings = load(ServiceSettings)
     token = read_token(settings.service_token_file)
     wakeups = Wakeups(settings.redis_url)
-    ingest = open_channel(settings.ingest_address, token=token)
-    identity = open_channel(settings.identity_address, token=token)
+    ingest = open_channel(settings.ingest_address, token=token, tls_files=settings.tls_files)
+    identity = open_channel(settings.identity_address, token=token, tls_files=settings.tls_files)
     following = FollowingService(
         name=NAME,
         database_url=settings.database_url,

@@ -28,9 +28,9 @@ async def main() -> None:
     """Serves until it is told to stop."""
     settings = load(ServiceSettings)
     token = read_token(settings.service_token_file)
-    ingest = open_channel(settings.ingest_address, token=token)
-    identity = open_channel(settings.identity_address, token=token)
-    attribution = open_channel(settings.attribution_address, token=token)
+    ingest = open_channel(settings.ingest_address, token=token, tls_files=settings.tls_files)
+    identity = open_channel(settings.identity_address, token=token, tls_files=settings.tls_files)
+    attribution = open_channel(settings.attribution_address, token=token, tls_files=settings.tls_files)
     wakeups = Wakeups(settings.redis_url)
     live = Live(wakeups, lambda partitions: answers.positions(service.serving(), partitions))
     service = FollowingService(

@@ -16,13 +16,17 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from deploy.local import layout
 from deploy.local.ports import free_ports
 from gateway.cli.system import System
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
 STOP_SECONDS = 60
-FOREIGN = ("DATABASE_URL", "REDIS_URL", "TOUCHSTONE_TOKEN", "TOUCHSTONE_PUBLIC_URL", "OTEL_EXPORTER_OTLP_ENDPOINT")
+FOREIGN = (
+    *("DATABASE_URL", "REDIS_URL", "TOUCHSTONE_TOKEN", "TOUCHSTONE_PUBLIC_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    *layout.TLS_VARIABLES.values(),
+)
 """What would lead away from the embedded engines and the keys made here."""
 
 Found = TypeVar("Found")
