@@ -120,6 +120,10 @@ async def test_what_comes_to_name_nobody_takes_its_orders_along_and_is_looked_up
     assert asked >= set(told.order.identifier_keys) - kiosk
     assert not asked & kiosk
     assert in_arms(await report(servicer)) == [("plain", 1, 20), ("bright", 0, 0)]
+    # Of who was not exposed no order is read.
+    asked.clear()
+    await ingest.tell_orders(order("o3", 5, 2, email="nobody@x.example"))
+    assert not asked
     await ingest.check_sums()
 
 
