@@ -1,11 +1,9 @@
 """Reports, and the catalogue that they are made by."""
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Final
 
 from touchstone.reporting.v1 import report_pb2, report_service_pb2
-from touchstone.type.v1 import money_pb2
 
 from services.reporting.domain import reports
 from services.reporting.domain.catalogue import METRICS
@@ -133,16 +131,9 @@ def _fill_ratio(message: report_pb2.MetricValue, figure: float, _: str) -> None:
 
 
 def _fill_money(message: report_pb2.MetricValue, figure: float, currency_code: str) -> None:
-    # Copied: to write the letters of a currency takes longer than all else of a figure.
-    amount = _nothing_in(currency_code)
-    amount.micros = int(figure)
-    message.money.CopyFrom(amount)
-
-
-@lru_cache(maxsize=256)
-def _nothing_in(currency_code: str) -> money_pb2.Money:
-    """An amount in a currency, to be filled in and copied."""
-    return money_pb2.Money(currency_code=currency_code)
+    money_ = message.money
+    money_.micros = int(figure)
+    money_.currency_code = currency_code
 
 
 def _fill_seconds(message: report_pb2.MetricValue, figure: float, _: str) -> None:
