@@ -19,6 +19,7 @@ from deploy.local.ports import free_ports
 from deploy.local.supervisor import StartError, Supervisor
 from gateway.edge.template import UPSTREAMS
 from services.chassis import keys
+from services.chassis.tls import TlsFiles
 
 # After a crash Postgres reads its log again before it answers, and a migration takes the time that it takes.
 ENGINES_PATIENCE = 300.0
@@ -110,7 +111,12 @@ def _stop(supervisor: Supervisor, hurried: Callable[[], bool]) -> None:
         supervisor.stop(stop.names, patience(STOPS[index:], deadline - time.monotonic()), hurry)
 
 
-def _run(installation: Installation, stopping: Callable[[], bool], hurried: Callable[[], bool]) -> None:
+def _run(
+    installation: Installation,
+    tls_files: TlsFiles | None,
+    stopping: Callable[[], bool],
+    hurried: Callable[[], bool],
+) -> None:
     """Starts engines, then everything else; watches until it is told to stop, and stops."""
     began = time.monotonic()
     _say(f"Starting; what each process says is in {installation.log('any').parent}.")
@@ -134,7 +140,7 @@ def _run(installation: Installation, stopping: Callable[[], bool], hurried: Call
             return
         if "DATABASE_URL" in ours:
             engines.create_database(told["database_url"])
-        for program in layout.processes(installation, addresses, **told):
+        for program in layout.processes(installation, addresses, tls_files=tls_files, **told):
             supervisor.start(program)
         supervisor.wait(lambda: _healthy(installation), SERVICES_PATIENCE)
         if not stopping():
@@ -157,6 +163,7 @@ def main() -> int:
             signal.signal(number, lambda _number, _frame: signals.append(time.monotonic()))
     try:
         installation = layout.named_by_environment(os.environ)
+        tls_files = layout.tls_named_by_environment(os.environ)
     except ValueError as error:
         _say(str(error))
         return 1
@@ -169,6 +176,7 @@ def main() -> int:
             # Two in the same moment are one wish: who stops a whole group of processes tells `make` too.
             _run(
                 installation,
+                tls_files,
                 lambda: bool(signals),
                 lambda: len(signals) > 1 and signals[-1] > signals[0] + SECOND_SIGNAL,
             )

@@ -25,9 +25,12 @@ _MEGABYTE = 1 << 20
 
 
 def _buffers() -> str:
-    """A quarter of the memory, up to what the indexes of ten million identifiers need; taken as it is used."""
+    """A quarter of the memory, up to what the indexes of ten million touches and identifiers need; taken as it is used.
+
+    What comes in no order adds to pages anywhere in an index: for one that is not there, one is read and one written.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{min(max(memory // 4 // _MEGABYTE, 128), 1024)}MB"
+    return f"{min(max(memory // 4 // _MEGABYTE, 128), 4096)}MB"
 
 
 # For many short transactions on one machine. A commit is answered when it is on disk (synchronous_commit stays on).

@@ -10,6 +10,7 @@ from deploy.local.engines import HOST, EngineError
 from deploy.local.programs import Program
 from gateway.edge import template
 from services.chassis import keys
+from services.chassis.tls import TlsFiles
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 8080
@@ -60,8 +61,30 @@ def named_by_environment(environment: Mapping[str, str]) -> Installation:
     )
 
 
+TLS_VARIABLES = {
+    "certificate": "TOUCHSTONE_TLS_CERTIFICATE_FILE",
+    "key": "TOUCHSTONE_TLS_KEY_FILE",
+    "authority": "TOUCHSTONE_TLS_CA_FILE",
+}
+
+
+def tls_named_by_environment(environment: Mapping[str, str]) -> TlsFiles | None:
+    """What processes show to each other; None where they speak in the clear. Raises ValueError."""
+    named = {part: environment[name] for part, name in TLS_VARIABLES.items() if environment.get(name)}
+    if not named:
+        return None
+    if len(named) < len(TLS_VARIABLES):
+        raise ValueError(f"{', '.join(TLS_VARIABLES.values())} are given together, or none of them.")
+    return TlsFiles(**{part: ROOT / path for part, path in named.items()})
+
+
 def processes(
-    installation: Installation, addresses: Mapping[str, str], *, database_url: str, redis_url: str
+    installation: Installation,
+    addresses: Mapping[str, str],
+    *,
+    database_url: str,
+    redis_url: str,
+    tls_files: TlsFiles | None = None,
 ) -> list[Program]:
     """Services, web server and edge, which may start in any order."""
     shared = {
@@ -69,6 +92,7 @@ def processes(
         "REDIS_URL": redis_url,
         "TOUCHSTONE_JWKS_FILE": str(installation.keys / keys.JWKS),
         "TOUCHSTONE_SERVICE_TOKEN_FILE": str(installation.keys / keys.SERVICE_TOKEN),
+        **({name: str(getattr(tls_files, part)) for part, name in TLS_VARIABLES.items()} if tls_files else {}),
     }
     issuer = {
         "TOUCHSTONE_SIGNING_KEY_FILE": str(installation.keys / keys.SIGNING_KEY),
@@ -95,16 +119,23 @@ def processes(
         directory=ROOT,
         environment={**shared, "TOUCHSTONE_LISTEN": addresses["web"]},
     )
-    return [*services, web, edge(installation, addresses)]
+    return [*services, web, edge(installation, addresses, tls_files)]
 
 
-def edge(installation: Installation, addresses: Mapping[str, str]) -> Program:
+def edge(installation: Installation, addresses: Mapping[str, str], tls_files: TlsFiles | None = None) -> Program:
     """Envoy, with its configuration written to the run directory."""
     configuration = installation.run / "envoy.yaml"
-    configuration.write_text(
-        template.fill(f"{installation.host}:{installation.port}", addresses, installation.keys / keys.JWKS),
-        encoding="utf-8",
+    if tls_files is not None:
+        told = template.secrets(tls_files.certificate, tls_files.key, tls_files.authority)
+        for name, secret in told.items():
+            (installation.run / name).write_text(secret, encoding="utf-8")
+    filled = template.fill(
+        f"{installation.host}:{installation.port}",
+        addresses,
+        installation.keys / keys.JWKS,
+        secrets_in=installation.run if tls_files else None,
     )
+    configuration.write_text(filled, encoding="utf-8")
     return Program(
         name="edge",
         command=(

@@ -8,6 +8,8 @@ import click
 import grpc
 from touchstone.attribution.v1 import credit_service_pb2
 from touchstone.attribution.v1.credit_service_pb2_grpc import CreditServiceStub
+from touchstone.ingest.v1 import tenant_service_pb2
+from touchstone.ingest.v1.tenant_service_pb2_grpc import TenantServiceStub
 from touchstone.mesh.v1 import maintenance_service_pb2
 from touchstone.mesh.v1.maintenance_service_pb2_grpc import MaintenanceServiceStub
 from touchstone.reporting.v1 import report_service_pb2
@@ -101,6 +103,8 @@ def verify(system: System, tenant: str) -> None:
 
     Fails on any difference.
     """
+    # Of a tenant that there isn't, nothing would differ.
+    system.call(TenantServiceStub(system.channel).GetSettings, tenant_service_pb2.GetSettingsRequest(), tenant=tenant)
     with progress() as shown:
         task = shown.add_task("credits", total=None)
         credits_told = credit_service_pb2.VerifyCreditsResponse()

@@ -45,8 +45,11 @@ def privacy() -> None:
 @pass_system
 def list_command(system: System, tenant_name: str) -> None:
     """Prints the requests, newest first."""
-    for asked in _requests(system, tenant_name):
+    found = list(_requests(system, tenant_name))
+    for asked in found:
         click.echo(_line(asked))
+    if not found:
+        click.echo("nothing was requested")
 
 
 @privacy.command("export")

@@ -14,11 +14,19 @@ const form = at("period");
 let timer;
 let asking;
 let settings;
+let shown;
 
 function chosen() {
-  const values = new FormData(form);
-  at("range").hidden = values.get("preset") !== "custom";
-  return period(values.get("preset"), today(settings?.timeZone || "UTC"), { start: values.get("start"), end: values.get("end") });
+  const { preset, start, end } = form.elements;
+  const isCustom = preset.value === "custom";
+  if (isCustom && at("range").hidden && shown) {
+    // One's own period begins as the one before.
+    start.value ||= shown.startDate;
+    end.value ||= shown.endDate;
+  }
+  at("range").hidden = !isCustom;
+  end.setCustomValidity(isCustom && start.value > end.value && end.value ? "The last day is before the first." : "");
+  return period(preset.value, today(settings?.timeZone || "UTC"), { start: start.value, end: end.value });
 }
 
 const report = (body, signal) => ask("/v1/reports:run", { body, signal });
@@ -54,7 +62,9 @@ async function showFigures(span, signal) {
   views.channels(at("channels"), channels);
   views.products(at("products"), products);
   views.statement(at("statement"), statement);
-  at("said").textContent = `${longDay(span.startDate)} to ${longDay(span.endDate)}, ${totals.metadata?.timeZone ?? ""}. Read at ${new Date().toLocaleTimeString()}.`;
+  shown = span;
+  const days = span.startDate === span.endDate ? longDay(span.startDate) : `${longDay(span.startDate)} to ${longDay(span.endDate)}`;
+  at("said").textContent = `${days}, ${totals.metadata?.timeZone ?? ""}. Read at ${new Date().toLocaleTimeString()}.`;
 }
 
 function say(problem) {
@@ -92,7 +102,10 @@ at("sign-out").addEventListener("click", () => {
   signIn();
 });
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("change", () => refresh());
+form.addEventListener("change", () => {
+  refresh();
+  form.reportValidity();
+});
 window.addEventListener("hashchange", begin);
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : token() && refresh()));
 begin();

@@ -33,6 +33,8 @@ export function daily(days, currencyCode, space) {
     drawn("path", { class: "area", d: `${line("attributed")}L${x(days.length - 1)} ${floor}L${x(0)} ${floor}Z` }),
     drawn("path", { class: "store", d: line("store") }),
     drawn("path", { class: "attributed", d: line("attributed") }),
+    // A line of one day has no length.
+    ...(days.length === 1 ? [drawn("circle", { class: "store-dot", cx: x(0), cy: y(days[0].store), r: 4.5 }, drawn("title", {}, days[0].storeText))] : []),
     ...(days.length <= 62
       ? days.map((day, i) =>
           drawn("circle", { class: "dot", cx: x(i), cy: y(day.attributed), r: 3.5 }, drawn("title", {}, `${longDay(day.day)}: ${day.attributedText} of ${day.storeText}`)),

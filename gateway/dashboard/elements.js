@@ -16,7 +16,7 @@ function filled(node, attributes, children) {
   return node;
 }
 
-/** A table: the first cell of each row is its heading. Rows are {cells, kind}. */
+/** A table: the first cell of each row is its heading. Rows are {cells, kind}; cells are texts, or elements. */
 export function table(caption, headings, rows) {
   const heads = headings.map((text) => element("th", { scope: "col" }, text));
   const body = rows.map(({ cells, kind }) =>

@@ -2,7 +2,8 @@
 
 const currencies = new Map();
 const counts = new Intl.NumberFormat();
-const shares = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const shares = new Intl.NumberFormat(undefined, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const moves = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const days = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
 const longDays = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeZone: "UTC" });
 
@@ -35,6 +36,7 @@ export const count = (value) => counts.format(BigInt(value ?? 0));
 export const counted = (value, one, many) => `${count(value)} ${BigInt(value ?? 0) === 1n ? one : many}`;
 
 export const share = (value) => (value === undefined ? "–" : shares.format(value));
+export const move = (value) => moves.format(value);
 export const shortDay = (iso) => days.format(new Date(`${iso}T00:00:00Z`));
 export const longDay = (iso) => longDays.format(new Date(`${iso}T00:00:00Z`));
 

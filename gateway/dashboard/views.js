@@ -2,7 +2,7 @@
 
 import { daily } from "./chart.js";
 import { element, show, table } from "./elements.js";
-import { count, counted, figure, money, share, size, trend } from "./format.js";
+import { count, counted, figure, money, move, share, size, trend } from "./format.js";
 import { daysOf } from "./periods.js";
 
 const CHANNELS = {
@@ -40,7 +40,7 @@ function moved(now, before) {
   if (change === null) return element("small", {}, "nothing to compare with");
   const kind = change > 0 ? "up" : change < 0 ? "down" : undefined;
   const sign = change > 0 ? "▲ " : change < 0 ? "▼ " : "";
-  return element("small", { class: kind }, `${sign}${share(Math.abs(change))} against the period before`);
+  return element("small", { class: kind }, `${sign}${move(Math.abs(change))} against the period before`);
 }
 
 export function byDay(place, { rows = [], metadata = {} }, period) {
@@ -50,6 +50,7 @@ export function byDay(place, { rows = [], metadata = {} }, period) {
     const { attributed_revenue: attributed = none, store_revenue: store = none } = known.get(day) ?? {};
     return { day, attributed: size(attributed), store: size(store), attributedText: figure(attributed), storeText: figure(store) };
   });
+  if (days.every((day) => !day.store && !day.attributed)) return show(place, empty("Nothing was sold in this period."));
   const { picture, legend, numbers } = daily(days, metadata.currencyCode, place.clientWidth);
   const open = place.querySelector("details")?.open ?? false;
   show(place, picture, legend, element("details", { open }, element("summary", {}, "The numbers"), numbers));
@@ -104,7 +105,7 @@ export function statement(place, told) {
       "Statement",
       ["", "Orders", "Amount", "After refunds"],
       [
-        row("Store", told.store, "sum"),
+        row("All orders", told.store, "sum"),
         row("Attributed", attributed),
         ...parts(attributed.byChannel, "channel", CHANNELS),
         row("Not attributed", told.unattributed),

@@ -31,9 +31,12 @@ def _with_placeholders(value: Any) -> Any:
 
 def render() -> str:
     """The configuration as YAML, with placeholders."""
-    configuration = bootstrap().to_dict(casing=betterproto2.Casing.SNAKE)
+    configuration = _with_placeholders(bootstrap().to_dict(casing=betterproto2.Casing.SNAKE))
+    for cluster in configuration["static_resources"]["clusters"]:
+        if cluster["name"] != "web":  # it speaks HTTP, beside the edge
+            cluster["transport_socket"] = f"${{{cluster['name'].upper()}_TLS}}"
     return HEADING + yaml.safe_dump(
-        _with_placeholders(configuration), sort_keys=False, allow_unicode=True, default_flow_style=False, width=120
+        configuration, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120
     )
 
 

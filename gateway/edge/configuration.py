@@ -7,6 +7,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     CidrRange,
     Http2ProtocolOptions,
     HttpProtocolOptions,
+    Node,
 )
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
 from envoy_data_plane.envoy.config.overload.v3 import OverloadManager, ResourceMonitor
@@ -73,6 +74,8 @@ def bootstrap() -> Bootstrap:
     )
     connections = DownstreamConnectionsConfig(max_active_downstream_connections=MOST_CONNECTIONS)
     return Bootstrap(
+        # Envoy reads no secrets, certificates that are renewed, for one without a name.
+        node=Node(id="edge", cluster="touchstone"),
         static_resources=BootstrapStaticResources(listeners=[listener], clusters=clusters()),
         overload_manager=OverloadManager(
             resource_monitors=[

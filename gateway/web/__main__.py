@@ -10,6 +10,7 @@ import uvicorn
 from pydantic import AliasChoices, Field
 
 from gateway.web.app import build
+from gateway.web.traced import Traced
 from services.chassis import telemetry
 from services.chassis.channels import open_channel
 from services.chassis.server import run
@@ -52,10 +53,13 @@ async def serve(settings: WebSettings) -> None:
         "attribution": settings.attribution_address,
         "reporting": settings.reporting_address,
     }
-    channels = {name: open_channel(address, token=token) for name, address in addresses.items()}
+    channels = {
+        name: open_channel(address, token=token, tls_files=settings.tls_files) for name, address in addresses.items()
+    }
     host, _, port = settings.listen.rpartition(":")
+    app = build(channels, Verifier(settings.jwks_file))
     config = uvicorn.Config(
-        build(channels, Verifier(settings.jwks_file)),
+        Traced(app) if telemetry.is_exporting() else app,
         host=host.strip("[]"),
         port=int(port),
         http="httptools",

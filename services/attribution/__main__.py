@@ -12,7 +12,7 @@ from touchstone.ingest.v1.event_service_pb2_grpc import EventServiceStub
 from touchstone.mesh.v1 import maintenance_service_pb2
 from touchstone.mesh.v1.maintenance_service_pb2_grpc import add_MaintenanceServiceServicer_to_server
 
-from services.attribution.background import CHORES, UNFINISHED, agrees
+from services.attribution.background import CHORES, UNFINISHED, agrees, forget
 from services.attribution.follower import apply_events, apply_people
 from services.attribution.model_servicer import ModelServicer
 from services.attribution.servicer import CreditServicer
@@ -38,8 +38,8 @@ async def main() -> None:
     settings = load(ServiceSettings)
     token = read_token(settings.service_token_file)
     wakeups = Wakeups(settings.redis_url)
-    ingest = open_channel(settings.ingest_address, token=token)
-    identity = open_channel(settings.identity_address, token=token)
+    ingest = open_channel(settings.ingest_address, token=token, tls_files=settings.tls_files)
+    identity = open_channel(settings.identity_address, token=token, tls_files=settings.tls_files)
     following = FollowingService(
         name=NAME,
         database_url=settings.database_url,
@@ -50,6 +50,7 @@ async def main() -> None:
                 channel=ingest,
                 method="/touchstone.ingest.v1.EventService/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
+                trace_of=lambda logged: logged.trace_parent,
                 apply=apply_events,
                 gives_way=True,
                 pause=CLOSELY,
@@ -66,6 +67,7 @@ async def main() -> None:
         wakeups=wakeups,
         chores=CHORES,
         unfinished=UNFINISHED,
+        on_retired=forget,
     )
 
     def register(server: grpc.aio.Server) -> None:

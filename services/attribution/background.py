@@ -11,10 +11,12 @@ from services.attribution.editions import editions_of
 from services.attribution.recomputing import recompute, reopened, stage
 from services.attribution.store import alarms, orders, reopening
 from services.attribution.store import rules as rules_store
+from services.attribution.store.facts import identifier_number
 from services.attribution.store.moments import at_one_moment
 from services.attribution.store.orders import OrderKey
 from services.attribution.wire import editions as editions_wire
 from services.attribution.wire.editions import Cause, cause_kind
+from services.attribution.wire.events import happened_again
 from services.chassis.chores import Turn, paged, repeat
 
 PAGE: Final = 500
@@ -112,3 +114,9 @@ CHORES = (
 
 UNFINISHED = (rules_store.partitions_coming, reopening.partitions_waiting)
 """What must be done before a generation is served."""
+
+
+def forget() -> None:
+    """Drops what this process remembers of events and of those whom they name: somebody may have been erased."""
+    happened_again.cache_clear()
+    identifier_number.cache_clear()

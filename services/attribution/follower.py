@@ -34,6 +34,8 @@ class _Batch:
         self.order_causes: dict[OrderKey, Cause] = {}
         self.times: dict[int, int] = {}
         """When what happened was received, by position."""
+        self.traces: dict[int, str] = {}
+        """The traces of what happened, by position, of what has one."""
         self.happened: list[Happened] = []
         self.settings: dict[str, tuple[int, bytes]] = {}
         self.model_sets: dict[str, list[rules_store.ModelSetRow]] = {}
@@ -46,13 +48,16 @@ class _Batch:
             case "order":
                 key = OrderKey(tenant_id, event.order.order_id, logged.source)
                 self.orders.setdefault(key, []).append(events_wire.told(event))
-                self.order_causes[key] = Cause(BY_ORDER, position, logged.receive_time.ToMicroseconds())
+                received = logged.receive_time.ToMicroseconds()
+                self.order_causes[key] = Cause(BY_ORDER, position, received, logged.trace_parent)
             case "interaction" | "conversation" | "storefront":
                 kept = event.SerializeToString(deterministic=True)
                 what = events_wire.happened_again(logged.source, kept)
                 if what is None:
                     return
                 self.times[position] = logged.receive_time.ToMicroseconds()
+                if logged.trace_parent:
+                    self.traces[position] = logged.trace_parent
                 self.happened.append(Happened(tenant_id, position, what, kept, self.times[position]))
             case "settings":
                 self.settings[tenant_id] = (position, event.settings.SerializeToString(deterministic=True))
@@ -78,7 +83,10 @@ async def apply_events(
     known_editions = await _take_rules(connection, partition, batch)
     spans = {tenant_id: known.spans for tenant_id, known in known_editions.items()}
     concerned = await reach(connection, partition, batch.happened, spans)
-    causes = {key: Cause(BY_TOUCH, position, batch.times.get(position, 0)) for key, position in concerned.items()}
+    causes = {
+        key: Cause(BY_TOUCH, position, batch.times.get(position, 0), batch.traces.get(position, ""))
+        for key, position in concerned.items()
+    }
     causes.update(batch.order_causes)
     kept = {order.key: order for order in await orders.read_orders(connection, causes)}
     told = [reopened(key, kept.get(key), batch.orders.get(key, ()), cause) for key, cause in causes.items()]

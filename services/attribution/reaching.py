@@ -37,12 +37,26 @@ async def reach(
     known = {(one.tenant_id, one.what.source, one.what.event_id): one for one in happened}
     kept = await touches.insert_touches(connection, [_new(one) for one in known.values()])
     fresh = [known[one.tenant_id, one.source, one.event_id] for one in kept]
-    rows = [(one.tenant_id, facts.touch_row(one.what)) for one in fresh if isinstance(one.what, Touch)]
-    await blocks.append(connection, blocks.TOUCHES, rows)
+    await _keep_columns(connection, fresh)
     concerned = [by for one in fresh for by in _by_itself(one, spans[one.tenant_id])]
     concerned += await _by_conversations(connection, fresh, spans)
     times = {one.position: one.receive_micros for one in happened}
     return await reopening.orders_by_touches(connection, partition, concerned, times)
+
+
+async def _keep_columns(connection: AsyncConnection, fresh: Sequence[Happened]) -> None:
+    """Keeps what happened in columns too, for questions about very many orders at once."""
+    rows: dict[blocks.Layout, list[tuple[str, facts.Row]]] = {}
+    for tenant_id, _, what, *_ in fresh:
+        match what:
+            case Touch():
+                rows.setdefault(blocks.TOUCHES, []).append((tenant_id, facts.touch_row(what)))
+            case Step():
+                rows.setdefault(blocks.STEPS, []).append((tenant_id, facts.step_row(what)))
+            case Seen():
+                rows.setdefault(blocks.SEEN, []).append((tenant_id, facts.seen_row(what)))
+    for layout, mine in rows.items():
+        await blocks.append(connection, layout, mine)
 
 
 def _new(one: Happened) -> touches.NewTouch:

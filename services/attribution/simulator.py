@@ -14,11 +14,10 @@ from services.attribution.editions import editions
 from services.attribution.simulation import messages, one_by_one
 from services.attribution.simulation.asking import Learning, Trial
 from services.attribution.simulation.datasets import Datasets, Key
-from services.attribution.simulation.evaluate import by_columns
 from services.attribution.simulation.result import Result
 from services.attribution.simulation.stopping import Stop
 from services.attribution.simulation.trying import Progress, learn, loading, try_on
-from services.attribution.store.columns import Place, place_of, reading
+from services.attribution.store.columns import Place, has_gap, place_of, reading
 from services.attribution.store.moments import at_one_moment
 from services.attribution.store.rules import read_rules
 from services.chassis.callers import tenant_id
@@ -30,11 +29,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class _Asked(NamedTuple):
-    """A trial, whose it is and where that is kept."""
+    """A trial, whose it is and where that is kept. `gap`: columns lack a part of what was told before there were such."""
 
     tenant_id: str
     place: Place
     trial: Trial
+    gap: bool
 
 
 class Simulator:
@@ -91,10 +91,10 @@ class Simulator:
         tenant = tenant_id()
         async with at_one_moment(self._serving()) as connection:
             documents = (await read_rules(connection, {tenant}))[tenant]
-            place = await place_of(connection)
+            place, gap = await place_of(connection), await has_gap(connection)
         settings = settings_pb2.TenantSettings.FromString(documents.settings or b"")
         zone = ZoneInfo(settings.time_zone or "UTC")
-        return _Asked(tenant, place, messages.trial(request, editions(documents).newest.rules, zone))
+        return _Asked(tenant, place, messages.trial(request, editions(documents).newest.rules, zone), gap)
 
     def _ended(self, working: asyncio.Task[Result]) -> None:
         self._working.discard(working)
@@ -104,14 +104,14 @@ class Simulator:
 
     async def _work(self, asked: _Asked, stop: Stop, progress: Progress) -> Result:
         async with self._turn:
-            if by_columns(asked.trial.simulated) and by_columns(asked.trial.compared):
+            if by_columns(asked.trial, gap=asked.gap):
                 return await asyncio.to_thread(self._try_on, asked, stop, progress)
             learned, keys = await asyncio.to_thread(self._prepare, asked, stop)
             async with at_one_moment(self._serving()) as connection:
                 return await one_by_one.try_each(connection, keys, asked.trial, learned, stop=stop, progress=progress)
 
     def _try_on(self, asked: _Asked, stop: Stop, progress: Progress) -> Result:
-        tenant, place, trial = asked
+        tenant, place, trial, _ = asked
         with reading(place, tenant, stop.look) as (reader, cancel), stop.interrupting(cancel):
             key = Key(place.schema, tenant, trial.from_time, trial.through_time)
             cases = self._datasets.get(reader, key, loading(trial), stop)
@@ -119,10 +119,15 @@ class Simulator:
 
     def _prepare(self, asked: _Asked, stop: Stop) -> tuple[Any, Any]:
         """What columns say before orders are decided one by one: the weights, where any are learned, and the orders."""
-        tenant, place, trial = asked
+        tenant, place, trial, _ = asked
         with reading(place, tenant, stop.look) as (reader, cancel), stop.interrupting(cancel):
             learned = {}
             if trial.learning is not Learning.NONE:
                 key = Key(place.schema, tenant, trial.from_time, trial.through_time)
                 learned = learn(self._datasets.get(reader, key, loading(trial), stop), trial, reader)
             return learned, one_by_one.keys(reader, tenant, trial)
+
+
+def by_columns(trial: Trial, *, gap: bool) -> bool:
+    """True when columns have all that the trial's models look at: those of whole orders and single touches always do."""
+    return not gap or not any(model.by_line or model.conversational for model in (trial.simulated, trial.compared))

@@ -6,7 +6,8 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 
-from services.chassis import callers, options, telemetry
+from services.chassis import callers, options, telemetry, tls
+from services.chassis.renewing import RenewingChannel
 
 DEFAULT_DEADLINE: Final = 10.0
 """Seconds that a unary call may take when it says nothing else."""
@@ -46,16 +47,26 @@ Details: TypeAlias = grpc.aio.ClientCallDetails
 Continuation: TypeAlias = Callable[[Details, Any], Awaitable[Any]]
 
 
-def open_channel(address: str, *, token: str | Callable[[], str]) -> grpc.aio.Channel:
+def open_channel(
+    address: str, *, token: str | Callable[[], str], tls_files: tls.TlsFiles | None = None
+) -> grpc.aio.Channel:
     """A channel to the service at `host:port` or any gRPC target; connects when first used.
 
     Calls carry the token, unless their metadata has an `authorization` of its own. Unary calls end after 10 seconds,
     after their own timeout, or when the call in whose name they are made ends, whichever is first. UNAVAILABLE is
-    retried for about two seconds. A call about a tenant says so: `metadata=about("acme")`.
+    retried for about two seconds. A call about a tenant says so: `metadata=about("acme")`. With `tls_files` it speaks
+    TLS, shows its certificate, and steps over to a new one when that was renewed.
     """
     present = token if callable(token) else lambda: token
     interceptors: list[grpc.aio.ClientInterceptor] = [_Unary(present), _Streaming(present)]
-    return grpc.aio.insecure_channel(address, options=_CLIENT, interceptors=interceptors)
+    if tls_files is None:
+        return grpc.aio.insecure_channel(address, options=_CLIENT, interceptors=interceptors)
+
+    def open_with(held: tls.Credentials) -> grpc.aio.Channel:
+        shown = tls.channel_credentials(held)
+        return grpc.aio.secure_channel(address, shown, options=_CLIENT, interceptors=interceptors)
+
+    return RenewingChannel(tls.watch(tls_files), open_with)
 
 
 def about(tenant_id: str) -> tuple[tuple[str, str], ...]:

@@ -11,12 +11,12 @@ from typing import Any, Generic, TypeVar
 
 import grpc
 from google.protobuf.message import Message
-from opentelemetry import metrics, trace
+from opentelemetry.trace import SpanKind
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.mesh.v1 import log_pb2
 
-from services.chassis import log
+from services.chassis import log, telemetry
 from services.chassis.arrays import numbers
 from services.chassis.database import is_transient
 from services.chassis.groups import MOST_ENTRIES, in_groups
@@ -80,11 +80,10 @@ _READ_PARKED = text(
 _UNPARK = text("DELETE FROM parked_entry WHERE partition_id = :partition AND log = :log AND position = :position")
 
 _log = logging.getLogger(__name__)
-_tracer = trace.get_tracer(__name__)
-_meter = metrics.get_meter(__name__)
-_applied = _meter.create_counter("touchstone.follow.entries", description="log entries applied")
-_parked = _meter.create_counter("touchstone.follow.parked", description="log entries that could not be applied")
-_lag = _meter.create_gauge("touchstone.follow.lag", description="log entries not yet applied")
+_applied = telemetry.counter("touchstone.follow.entries", "Log entries applied.")
+_parked = telemetry.counter("touchstone.follow.parked", "Log entries that could not be applied.")
+_lag = telemetry.gauge("touchstone.follow.lag", "Log entries not yet applied.")
+_durations = telemetry.histogram("touchstone.follow.apply.duration", "How long batches took to be applied.", "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,7 @@ class Subscription(Generic[M]):
     `pause` are the seconds that at least lie between two batches that are not full: news that nobody waits for closely
     costs less in larger ones.
     `gives_way` is for the log that acceptance writes: in a rush less of it is followed, so that more is accepted.
+    `trace_of` answers the trace context of what an entry came from; empty where there is none.
     """
 
     log: str
@@ -119,6 +119,7 @@ class Subscription(Generic[M]):
     made_from: tuple[str, ...] = ()
     pause: float = 0.0
     gives_way: bool = False
+    trace_of: Callable[[M], str] = lambda _: ""
 
 
 class LogReplacedError(Exception):
@@ -166,8 +167,11 @@ class Follower:
         engine: AsyncEngine,
         subscriptions: Sequence[Subscription[Any]],
         on_published: Callable[[int, int, Sequence[bytes]], None],
+        is_traced: Callable[[], bool] = lambda: True,
     ) -> None:
+        """What is applied while it isn't `is_traced` is no part of any trace: a state that is built repeats old ones."""
         self._engine = engine
+        self._is_traced = is_traced
         self._subscriptions = {subscription.log: subscription for subscription in subscriptions}
         self._on_published = on_published
         # One transaction a partition at a time, whichever log it applies; other replicas are kept out by the claim.
@@ -283,13 +287,23 @@ class Follower:
     ) -> None:
         parse, first = subscription.message_type.FromString, batch.after_position + 1
         entries = [Entry(first + index, parse(batch.entries[index])) for index in range(start, stop)]
-        with _tracer.start_as_current_span(f"apply {subscription.log}"):
+        told: dict[str, str | int] = {"touchstone.log": subscription.log, "touchstone.partition": batch.partition}
+        began = time.perf_counter()
+        with telemetry.spans(
+            f"apply {subscription.log}", self._traces(subscription, entries), kind=SpanKind.CONSUMER, attributes=told
+        ):
             async with self._engine.begin() as connection:
                 await self._claim(connection, subscription.log, batch, batch.after_position + start)
                 published = await subscription.apply(connection, batch.partition, entries)
                 after = await self._publish(connection, batch.partition, published)
                 await self._checkpoint(connection, subscription.log, batch, batch.after_position + stop)
+        _durations.record(time.perf_counter() - began, {"log": subscription.log})
         self._on_published(batch.partition, after, published)
+
+    def _traces(self, subscription: Subscription[Any], entries: Sequence[Entry[Any]]) -> Iterable[str]:
+        if not telemetry.is_exporting() or not self._is_traced():
+            return ()
+        return (subscription.trace_of(entry.message) for entry in entries)
 
     async def _publish(self, connection: AsyncConnection, partition: int, published: Sequence[bytes]) -> int:
         return await log.append(connection, partition, published) if published else 0

@@ -80,11 +80,13 @@ class FollowingService:
         chores: Sequence[Chore] = (),
         unfinished: Sequence[Waiting] = (),
         on_committed: Callable[[int], None] = lambda _partition: None,
+        on_retired: Callable[[], None] = lambda: None,
     ) -> None:
         """`chores` are done in every generation. One in which something is `unfinished` isn't swapped in.
 
         `on_committed` is told of each partition to whose state, in any generation, this process has committed; it must
-        be quick.
+        be quick. `on_retired` is called when a generation was stopped in the place of which another is served: what the
+        process remembers of the old one's entries may name people who were erased.
         """
         self._name = name
         self._url = make_url(database_url).render_as_string(hide_password=False)
@@ -93,6 +95,7 @@ class FollowingService:
         self._chores = chores
         self._unfinished = unfinished
         self._on_committed = on_committed
+        self._on_retired = on_retired
         self._registry = open_database(self._url, schema=name, pool_size=2)
         self._running: dict[int, Running] = {}
         self._serving: int | None = None
@@ -188,6 +191,7 @@ class FollowingService:
                 _log.info("%s serves generation %d", self._name, number)
         for number in [number for number in self._running if states.get(number, "retired") == "retired"]:
             await self._stop(number)
+            self._on_retired()
 
     async def _start(self, number: int) -> None:
         schema = f"{self._name}_{number}"
@@ -200,7 +204,12 @@ class FollowingService:
             self.log_server.committed(log_id, partition, after, payloads)
             self._on_committed(partition)
 
-        follower = Follower(engine=engine, subscriptions=self._subscriptions, on_published=published)
+        follower = Follower(
+            engine=engine,
+            subscriptions=self._subscriptions,
+            on_published=published,
+            is_traced=lambda: self.is_serving(number),
+        )
         task = asyncio.create_task(self._follow(number, engine, follower), name=f"follow generation {number}")
         self._running[number] = Running(number, engine, follower, log_id, task)
 

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
-from services.chassis import options, telemetry
+from services.chassis import options, telemetry, tls
 from services.chassis.interceptors import Guard
 from services.chassis.settings import MeshSettings
 from services.chassis.tokens import Verifier
@@ -94,7 +94,7 @@ async def serve(
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection((*services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name), server)
     register(server)
-    port = server.add_insecure_port(settings.listen)
+    port = _listen(server, settings)
     asyncio.get_running_loop().set_exception_handler(_log_unhandled)
     stopping = _stop_signal()
     await _tell(health, services, health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -111,6 +111,13 @@ async def serve(
     await _drain(server, health, guard, (stopped, *running), closing)
     if failed:
         raise SystemExit(1)
+
+
+def _listen(server: grpc.aio.Server, settings: MeshSettings) -> int:
+    """The port that the server takes, in the clear or with TLS; never both."""
+    if settings.tls_files is None:
+        return server.add_insecure_port(settings.listen)
+    return server.add_secure_port(settings.listen, tls.server_credentials(settings.tls_files))
 
 
 def _stop_signal() -> asyncio.Event:

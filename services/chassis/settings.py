@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.chassis import tls
 
 _SCHEMES = ("postgresql://", "postgres://")
 
@@ -27,6 +29,12 @@ class MeshSettings(BaseSettings):
     """The public keys of those who issue tokens, as a JWKS."""
     service_token_file: Path = Field(validation_alias="TOUCHSTONE_SERVICE_TOKEN_FILE")
     """The bearer token that this process calls others with; its scope is "mesh"."""
+    tls_certificate_file: Path | None = Field(None, validation_alias="TOUCHSTONE_TLS_CERTIFICATE_FILE")
+    """The certificate that this process shows to others, and those between it and the authority (PEM)."""
+    tls_key_file: Path | None = Field(None, validation_alias="TOUCHSTONE_TLS_KEY_FILE")
+    """Its key (PEM)."""
+    tls_authority_file: Path | None = Field(None, validation_alias="TOUCHSTONE_TLS_CA_FILE")
+    """The authority that signs the certificates of all processes of the mesh (PEM)."""
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Where traces and metrics go; without it none are made."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="TOUCHSTONE_LOG_LEVEL")
@@ -45,6 +53,27 @@ class MeshSettings(BaseSettings):
         if not host or not port.isdecimal():
             raise ValueError("must be host:port")
         return address
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        files = (self.tls_certificate_file, self.tls_key_file, self.tls_authority_file)
+        if any(files) and not all(files):
+            names = "TOUCHSTONE_TLS_CERTIFICATE_FILE, TOUCHSTONE_TLS_KEY_FILE and TOUCHSTONE_TLS_CA_FILE"
+            raise ValueError(f"{names} are given together, or none of them")
+        if self.tls_files is not None:
+            try:
+                tls.read(self.tls_files)
+            except OSError as error:
+                raise ValueError(f"{error.filename} can't be read") from None
+        return self
+
+    @property
+    def tls_files(self) -> tls.TlsFiles | None:
+        """What this process shows to its neighbours, and knows them by; None where they speak in the clear."""
+        certificate, key, authority = self.tls_certificate_file, self.tls_key_file, self.tls_authority_file
+        if certificate is None or key is None or authority is None:
+            return None
+        return tls.TlsFiles(certificate=certificate, key=key, authority=authority)
 
 
 class ServiceSettings(MeshSettings):
@@ -75,5 +104,5 @@ def load(kind: type[SettingsT]) -> SettingsT:
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             name = ".".join(str(part) for part in problem["loc"])
-            sys.stderr.write(f"{name}: {problem['msg']}\n")
+            sys.stderr.write(f"{name}: {problem['msg']}\n" if name else f"{problem['msg']}\n")
         raise SystemExit(2) from None

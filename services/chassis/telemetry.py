@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import orjson
 from opentelemetry import metrics, trace
+from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from services.chassis.settings import MeshSettings
@@ -78,9 +79,19 @@ def shutdown() -> None:
         thread.join(max(0.0, deadline - time.monotonic()))
 
 
+def is_exporting() -> bool:
+    """True where an endpoint is configured."""
+    return _tracer is not None
+
+
 def counter(name: str, description: str) -> metrics.Counter:
     """A metric that only grows. May be made before `configure` is called, at the top of a module."""
     return metrics.get_meter("touchstone").create_counter(name, description=description)
+
+
+def gauge(name: str, description: str) -> Any:
+    """A metric that is what it was last set to."""
+    return metrics.get_meter("touchstone").create_gauge(name, description=description)
 
 
 def histogram(name: str, description: str, unit: str) -> metrics.Histogram:
@@ -124,6 +135,56 @@ def span(
         except Exception as error:
             mark_failed(type(error).__name__)
             raise
+
+
+@contextmanager
+def spans(
+    name: str,
+    trace_parents: Iterable[str],
+    *,
+    kind: trace.SpanKind = trace.SpanKind.INTERNAL,
+    attributes: Mapping[str, str | int] | None = None,
+) -> Iterator[None]:
+    """Work that is done for many at once: a span in each of their traces, as far as these are sampled.
+
+    The first of them is the present one meanwhile. Does nothing where no endpoint is configured.
+    """
+    parents = {told: None for told in trace_parents if _is_sampled(told)} if _tracer is not None else {}
+    if _tracer is None or not parents:
+        yield
+        return
+    present = trace.get_current_span().get_span_context()
+    links = [trace.Link(present)] if present.is_valid else []
+    opened = [
+        _tracer.start_span(
+            name, _PROPAGATOR.extract({TRACE_METADATA: told}, Context()), kind, attributes=attributes, links=links
+        )
+        for told in parents
+    ]
+    try:
+        with trace.use_span(opened[0], record_exception=False, set_status_on_exception=False):
+            yield
+    except BaseException as error:
+        for one in opened:
+            one.set_status(trace.StatusCode.ERROR, type(error).__name__)
+        raise
+    finally:
+        for one in opened:
+            one.end()
+
+
+def _is_sampled(trace_parent: str) -> bool:
+    return _WELL_FORMED.fullmatch(trace_parent) is not None and bool(int(trace_parent[-2:], 16) & 1)
+
+
+def is_recording() -> bool:
+    """True inside a span that is told."""
+    return trace.get_current_span().is_recording()
+
+
+def note(attributes: Mapping[str, str | int]) -> None:
+    """Says something of the present span."""
+    trace.get_current_span().set_attributes(attributes)
 
 
 def mark_failed(reason: str) -> None:

@@ -42,7 +42,9 @@ class IdentitySettings(ServiceSettings):
 async def main(settings: IdentitySettings) -> None:
     """Composes the service and runs it until it is told to stop."""
     wakeups = Wakeups(settings.redis_url)
-    ingest = open_channel(settings.ingest_address, token=read_token(settings.service_token_file))
+    ingest = open_channel(
+        settings.ingest_address, token=read_token(settings.service_token_file), tls_files=settings.tls_files
+    )
     following = FollowingService(
         name=NAME,
         database_url=settings.database_url,
@@ -53,6 +55,7 @@ async def main(settings: IdentitySettings) -> None:
                 channel=ingest,
                 method="/touchstone.ingest.v1.EventService/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
+                trace_of=lambda logged: logged.trace_parent,
                 apply=apply,
                 gives_way=True,
                 pause=LOOSELY,

@@ -1,8 +1,10 @@
 """Follows the event log: reads what a batch touches, decides, writes the differences, publishes them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from touchstone.ingest.v1 import event_pb2
@@ -12,8 +14,12 @@ from services.identity.domain import step
 from services.identity.domain.facts import Facts
 from services.identity.domain.nodes import Members, Node, Pair
 from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
+from services.identity.parting import part
 from services.identity.store import decisions, identifiers, links, observations, rules
 from services.identity.wire import facts as wire
+
+WIDE: Final = 500
+"""Observations from which on a region is large."""
 
 
 async def apply(
@@ -27,6 +33,7 @@ async def apply(
     await _read_touched(connection, tenants)
     await _leave_out_known(connection, tenants)
     await _read_in_question(connection, tenants)
+    await _read_parted(connection, tenants)
     await _read_torn(connection, tenants)
     changes = await _settle(connection, tenants)
     await _write(connection, tenants, changes)
@@ -53,6 +60,8 @@ class _Tenant:
     unlinked: AbstractSet[Pair] = frozenset()
     torn: AbstractSet[Node] = frozenset()
     freed: AbstractSet[Node] = frozenset()
+    leaving: set[Node] = field(default_factory=set)
+    kept_in: dict[Members, Node] = field(default_factory=dict)
 
     @property
     def newly_unlinked(self) -> list[Pair]:
@@ -136,13 +145,32 @@ async def _read_in_question(connection: AsyncConnection, tenants: Mapping[str, _
         tenant.links.update(*(copies[hub] for hub in tenant.freed))
 
 
+async def _read_parted(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -> None:
+    """Finds what leaves large regions by new hubs alone; these need not be torn."""
+    leaving = {
+        tenant_id: step.leaving_regions(tenant.standings, tenant.naming.hubs)
+        for tenant_id, tenant in tenants.items()
+        if not tenant.freed
+    }
+    for tenant_id, regions in leaving.items():
+        for region in step.torn_regions(tenants[tenant_id].standings, frozenset(), tenants[tenant_id].newly_unlinked):
+            regions.pop(region, None)
+    for tenant_id, found in (await part(connection, leaving)).items():
+        tenant = tenants[tenant_id]
+        tenant.torn = tenant.torn - found.keys()
+        for region, parted in found.items():
+            tenant.leaving |= parted.nodes
+            tenant.kept_in |= dict.fromkeys(parted.observations, region)
+        tenant.links |= tenant.kept_in.keys()
+
+
 async def _read_torn(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -> None:
     """Reads the regions that may fall apart, and whom the hubs that name somebody again were seen with."""
     read = await observations.read(connection, {tenant_id: tenant.torn for tenant_id, tenant in tenants.items()})
     missing: dict[str, set[Node]] = {}
     for tenant_id, tenant in tenants.items():
         tenant.links.update(*read.get(tenant_id, {}).values())
-        if tenant.torn or tenant.freed:
+        if tenant.torn or tenant.freed or tenant.leaving:
             mentioned = {node for members in tenant.links for node in members}
             missing[tenant_id] = mentioned.difference(tenant.standings)
     for tenant_id, standings in (await identifiers.read(connection, missing)).items():
@@ -161,6 +189,8 @@ async def _settle(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -
             naming=tenant.naming,
             torn=tenant.torn,
             freed=tenant.freed,
+            leaving=tenant.leaving,
+            kept_in=tenant.kept_in,
         )
         for tenant_id, tenant in tenants.items()
     }
@@ -186,5 +216,17 @@ async def _write(
     await identifiers.add(connection, {tenant_id: changed.added for tenant_id, changed in changes.items()})
     await identifiers.change(connection, {tenant_id: changed.changed for tenant_id, changed in changes.items()})
     await observations.drop(connection, {tenant_id: changed.dropped for tenant_id, changed in changes.items()})
+    await observations.remove(connection, {tenant_id: changed.removed for tenant_id, changed in changes.items()})
+    await observations.widen(
+        connection, {tenant_id: _wide(tenants[tenant_id], changed) for tenant_id, changed in changes.items()}
+    )
     await observations.move(connection, {tenant_id: changed.moved for tenant_id, changed in changes.items()})
     await observations.add(connection, {tenant_id: changed.observations for tenant_id, changed in changes.items()})
+
+
+def _wide(tenant: _Tenant, changed: step.Changes) -> set[Node]:
+    """The large ones of the regions that torn ones fell into: the next time, only what leaves them is to be read."""
+    if not tenant.torn:
+        return set()
+    sizes = Counter(region for region, _ in changed.observations)
+    return {region for region, size in sizes.items() if size >= WIDE and region not in tenant.naming.hubs}

@@ -65,7 +65,10 @@ async def _serve(settings: IngestSettings) -> None:
     event_log = EventLog(engine, vault, lambda *appended: log_server.committed(log_server.log_id, *appended))
     directory = TenantDirectory(engine, vault)
     token = tokens.read_token(settings.service_token_file)
-    followers = {name: open_channel(address, token=token) for name, address in settings.followers.items()}
+    followers = {
+        name: open_channel(address, token=token, tls_files=settings.tls_files)
+        for name, address in settings.followers.items()
+    }
     people = PeopleServiceStub(followers["identity"])
     eraser = Eraser(engine, vault, people, {name: MaintenanceServiceStub(one) for name, one in followers.items()})
 

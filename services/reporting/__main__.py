@@ -28,9 +28,9 @@ async def main() -> None:
     """Serves until it is told to stop."""
     settings = load(ServiceSettings)
     token = read_token(settings.service_token_file)
-    ingest = open_channel(settings.ingest_address, token=token)
-    identity = open_channel(settings.identity_address, token=token)
-    attribution = open_channel(settings.attribution_address, token=token)
+    ingest = open_channel(settings.ingest_address, token=token, tls_files=settings.tls_files)
+    identity = open_channel(settings.identity_address, token=token, tls_files=settings.tls_files)
+    attribution = open_channel(settings.attribution_address, token=token, tls_files=settings.tls_files)
     wakeups = Wakeups(settings.redis_url)
     live = Live(wakeups, lambda partitions: answers.positions(service.serving(), partitions))
     service = FollowingService(
@@ -43,6 +43,7 @@ async def main() -> None:
                 channel=ingest,
                 method=f"/{_EVENTS.full_name}/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
+                trace_of=lambda logged: logged.trace_parent,
                 apply=live.noting(follower.apply_events),
                 pause=LOOSELY,
                 gives_way=True,
@@ -52,6 +53,7 @@ async def main() -> None:
                 channel=attribution,
                 method=f"/{_CREDITS.full_name}/FollowCredits",
                 message_type=credit_pb2.OrderCredits,
+                trace_of=lambda told: told.cause.trace_parent,
                 apply=live.noting(follower.apply_credits),
                 made_from=("events",),
                 pause=CLOSELY,

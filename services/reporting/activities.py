@@ -93,12 +93,17 @@ def _is_reached(tenants: Mapping[str, Tenant], key: Key) -> bool:
     return coming is not None and key[1:] <= coming.activity
 
 
-async def prepare_some(connection: AsyncConnection, kinds: Mapping[str, Kind], tenant: Tenant, count: int) -> FactPlace:
-    """Finds out of some facts what they will count as under the settings told last; answers how far it is."""
+async def prepare_some(
+    connection: AsyncConnection, kinds: Mapping[str, Kind], tenant: Tenant, count: int
+) -> tuple[FactPlace, int]:
+    """Finds out of some facts what they will count as under the settings told last.
+
+    Answers how far it is, and of how many facts it was found out.
+    """
     place = tenant.coming.activity if tenant.coming else BEHIND_ALL_FACTS
     page = await activities.read_page(connection, tenant.tenant_id, place, count)
     await _prepare(connection, kinds, {tenant.tenant_id: tenant}, {key: (b"", state) for key, state in page})
-    return page[-1][0][1:] if len(page) == count else BEHIND_ALL_FACTS
+    return page[-1][0][1:] if len(page) == count else BEHIND_ALL_FACTS, len(page)
 
 
 async def _prepare(

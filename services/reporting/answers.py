@@ -9,12 +9,13 @@ from services.chassis import follow
 from services.kernel.partitions import proposed_partition
 from services.reporting.domain.definitions import SKU
 from services.reporting.domain.figures import AsOf, Report, Row
-from services.reporting.domain.named import NamedAnswer, NamedRequest, every_day, joined, plan_named, total_of
+from services.reporting.domain.named import NamedAnswer, NamedRequest, plan_named, put_together
 from services.reporting.domain.periods import Period, day_of
 from services.reporting.domain.reports import Plan, check_models
 from services.reporting.domain.statement import WholeStatement, compose
 from services.reporting.domain.tenants import Tenant
-from services.reporting.store import products, reports, sections, statements, tenants
+from services.reporting.store import followed, products, reports, sections, statements, tenants
+from services.reporting.store.moments import Moment
 from services.reporting.wire.settings import cost_of
 
 
@@ -46,7 +47,7 @@ async def report_at(
     Raises `InvalidArgumentError` naming `metrics` for one that is of a certain model, where that is not active.
     """
     tenant.model_version(model)
-    check_models(plan, tenant.models)
+    check_models(plan, model, tenant.models)
     shown = plan.currencies(tenant.currency_code)
     scope = _scope(tenant, model, shown)
     rows, total_size = await reports.read_rows(connection, plan, scope, offset=offset, limit=limit)
@@ -72,35 +73,33 @@ async def _names(
 
 
 async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now: float) -> NamedAnswer:
-    """Computes a named report; `now`, in seconds of Unix time, says which day is the tenant's present one."""
+    """Computes a named report; `now`, in seconds of Unix time, says which day is the tenant's present one.
+
+    Raises `InvalidArgumentError` naming `model` where the one asked for is not active. What the report itself has of
+    certain models that are not is left out.
+    """
     async with moment(engine) as connection:
-        tenant = await read_tenant(connection, tenant_id)
-        plan = plan_named(request, day_of(int(now), tenant.zone))
-        tenant.model_version(plan.model)
+        look = Moment(connection)
+        proposed = proposed_partition(tenant_id)
+        known, applied = await look.begin(tenants.asked(tenant_id), followed.asked(tenant_id, proposed))
+        tenant = tenants.tenant_of(known[0]) if known else Tenant(tenant_id=tenant_id, partition=proposed)
+        plan = plan_named(request, day_of(int(now), tenant.zone), tenant.models)
+        if request.model:
+            tenant.model_version(request.model)
         scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
-        plans = [plan.daily, *(one for one in (plan.undated, plan.year) if one), *(table for _, table in plan.tables)]
-        asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plans, scope=scope)
-        found = iter(await sections.read(connection, asked, size=request.limit))
-        days, _ = next(found)
-        totals = total_of(plan.totals, days)
-        if plan.undated:
-            [undated], _ = next(found)
-            totals = joined(totals, undated)
-        year = next(found)[0][0] if plan.year else None
-        tables = list(found)
-        return NamedAnswer(
-            tenant=tenant,
-            plan=plan,
-            totals=totals,
-            daily=every_day(plan.daily, days),
-            year=year,
-            tables=tables,
-            others=await statements.read_other_currencies(connection, tenant, plan.whole.period, scope.currencies),
-            as_of=await as_of(connection, tenant.partition),
-            names=await _names(
-                connection, tenant, [(table, rows) for (_, table), (rows, _) in zip(plan.tables, tables, strict=True)]
-            ),
+        asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plan.sections, scope=scope)
+        # Which products' names are asked for is known afterwards.
+        last = not any(SKU in table.dimensions for _, table in plan.tables)
+        [rows] = await look.ask(sections.asked(asked, size=request.limit), last=last)
+        found, others = sections.found(asked, rows)
+        names = (
+            {}
+            if last
+            else await _names(connection, tenant, zip(plan.sections, (rows for rows, _ in found), strict=True))
         )
+    return put_together(
+        tenant, plan, found, others=others, as_of=_as_of(tenant.partition, followed.applied(applied)), names=names
+    )
 
 
 async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Row | None:
@@ -122,7 +121,10 @@ def _scope(tenant: Tenant, model: str, currencies: tuple[str, ...] | None) -> re
 
 async def as_of(connection: AsyncConnection, partition: int) -> AsOf:
     """Through which positions of the logs the figures of a partition speak."""
-    applied = await follow.applied(connection, partition)
+    return _as_of(partition, await follow.applied(connection, partition))
+
+
+def _as_of(partition: int, applied: Mapping[str, follow.Applied]) -> AsOf:
     events, credits_ = applied.get("events"), applied.get("credits")
     return AsOf(
         partition=partition,

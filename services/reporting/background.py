@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.chores import paged
 from services.reporting import activities, counting, derived
-from services.reporting.domain.tenants import BEHIND_ALL_FACTS
+from services.reporting.domain.tenants import BEHIND_ALL_FACTS, Coming, OrderPlace, Tenant
 from services.reporting.experiments import following, summing
 from services.reporting.kinds import KINDS
-from services.reporting.store import conversions, experiment_sums, facts, rollups, tenants, waiting
+from services.reporting.store import conversions, experiment_sums, facts, recounts, rollups, tenants, waiting
 from services.reporting.wire.orders import stored_fact_of
 
 _PAGE: Final = 2_000
@@ -29,25 +29,40 @@ async def count_some(connection: AsyncConnection, partition: int) -> Sequence[by
     tenant = await tenants.next_coming(connection, partition)
     if tenant is None or tenant.coming is None:
         return ()
-    settled = tenant.newest
-    if tenant.coming.activity < BEHIND_ALL_FACTS:
-        reached = await activities.prepare_some(connection, KINDS, tenant, COUNTED_AT_ONCE)
-        await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, activity=reached))])
+    settled, coming = tenant.newest, tenant.coming
+    if coming.total is None:
+        coming = replace(coming, total=await _to_go_through(connection, tenant, coming))
+    if coming.activity < BEHIND_ALL_FACTS:
+        reached, count = await activities.prepare_some(connection, KINDS, tenant, COUNTED_AT_ONCE)
+        further = replace(coming, activity=reached, done=coming.done + count)
+        await tenants.write(connection, [replace(tenant, coming=further)])
         return ()
-    if tenant.coming.reached is not None:
-        # Orders of older editions are in no figure any more.
-        start = max(tenant.coming.reached, (tenant.edition, "", ""))
+    if coming.reached is not None:
+        start = _start(tenant, coming.reached)
         page = await facts.read_page(connection, tenant.tenant_id, start, COUNTED_AT_ONCE)
         newest = {tenant.tenant_id: settled}
         sums = await counting.count(connection, [(None, stored_fact_of(fact.payload)) for fact in page], newest)
         await derived.put(connection, sums, newest)
         if len(page) == COUNTED_AT_ONCE:
             last = (page[-1].edition, page[-1].source, page[-1].order_id)
-            await tenants.write(connection, [replace(tenant, coming=replace(tenant.coming, reached=last))])
+            further = replace(coming, reached=last, done=coming.done + len(page))
+            await tenants.write(connection, [replace(tenant, coming=further)])
             return ()
     await tenants.write(connection, [settled])
     await activities.take_over(connection, KINDS, settled)
     return ()
+
+
+async def _to_go_through(connection: AsyncConnection, tenant: Tenant, coming: Coming) -> int:
+    total = await recounts.facts_behind(connection, tenant.tenant_id, coming.activity)
+    if coming.reached is not None:
+        total += await recounts.orders_behind(connection, tenant.tenant_id, _start(tenant, coming.reached))
+    return total
+
+
+def _start(tenant: Tenant, reached: OrderPlace) -> OrderPlace:
+    """Behind which order the count goes on: orders of older editions are in no figure any more."""
+    return max(reached, (tenant.edition, "", ""))
 
 
 async def convert_some(connection: AsyncConnection, partition: int) -> Sequence[bytes]:

@@ -20,6 +20,7 @@ from services.reporting.domain.tenants import DEFAULT_MODEL, Tenant
 from services.reporting.store import ledger_reading
 from services.reporting.store.ledger_reading import Place
 from services.reporting.wire.ledger import entry_message, settings_change_message
+from services.reporting.wire.reports import fill_recount
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -62,6 +63,7 @@ class LedgerServicer(pb_grpc.LedgerServiceServicer):
                 model_version=tenant.model_version(model),
             ),
         )
+        fill_recount(response.metadata, tenant)
         if len(found) > limit:
             response.next_page_token = write_text(json.dumps(found[limit - 1][:5]), listed_by)
         return response

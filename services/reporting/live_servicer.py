@@ -173,4 +173,5 @@ def _digest(response: pb.WatchFiguresResponse) -> str:
     told = pb.WatchFiguresResponse()
     told.CopyFrom(response)
     told.figures.metadata.ClearField("as_of")
+    told.figures.metadata.ClearField("recount")
     return hashlib.sha256(told.SerializeToString(deterministic=True)).hexdigest()[:16]

@@ -15,6 +15,7 @@ from services.reporting import exporting, record_wire
 from services.reporting.domain.activity_records import CONVERSATIONS, JOURNEYS
 from services.reporting.domain.paging import page_size
 from services.reporting.domain.records import CREDITS, LARGEST_PAGE, ORDERS, RecordKind
+from services.reporting.wire.reports import fill_recount
 
 Context = grpc.aio.ServicerContext[Any, Any]
 File = AsyncIterator[httpbody_pb2.HttpBody]
@@ -107,11 +108,13 @@ class RecordServicer(pb_grpc.RecordServiceServicer):
         asked = record_wire.asked_of(kind, request)
         size = page_size(request.page_size, default=_PAGE, largest=LARGEST_PAGE)
         page = await exporting.page(self._engine_of(), callers.tenant_id(), asked, token=request.page_token, size=size)
+        metadata = record_wire.metadata_message(page.tenant, asked, page.as_of)
+        fill_recount(metadata, page.tenant)
         return response(
             records=record_wire.messages(kind, page.rows),
             next_page_token=page.next_token,
             total_size=page.total_size,
-            metadata=record_wire.metadata_message(page.tenant, asked, page.as_of),
+            metadata=metadata,
         )
 
     async def _exported(self, kind: RecordKind, request: Any) -> AsyncGenerator[httpbody_pb2.HttpBody, None]:

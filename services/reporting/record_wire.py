@@ -41,13 +41,18 @@ _FILTERS: Final = (
     "touchpoint",
     "campaign",
     "classification",
+    "tag",
     "status",
     "journey",
     "notification_channel",
 )
-"""The fields of requests that narrow what is asked for; those of a kind of records are columns of it."""
+"""The fields of requests that narrow what is asked for; those of a kind of records are columns of it, or lists of its store."""
 
-_LISTS: Final = {(ORDERS.name, "channel"): "channels", (JOURNEYS.name, "notification_channel"): "notification_channels"}
+_LISTS: Final = {
+    (ORDERS.name, "channel"): "channels",
+    (CONVERSATIONS.name, "tag"): "tag_names",
+    (JOURNEYS.name, "notification_channel"): "notification_channels",
+}
 """The columns of a kind that hold several of a filter's values."""
 
 

@@ -21,7 +21,7 @@ class InMemory:
         for start in range(0, len(rows), self._block_size):
             block = pack(layout, rows[start : start + self._block_size])
             if block.last_time >= times[0] and block.first_time <= times[1]:
-                packed = dict(zip(layout.columns, block.columns, strict=False))
+                packed = dict(zip(layout.packed, block.columns, strict=True))
                 found = tuple(np.frombuffer(packed[name], "<i8") if packed[name] else None for name in columns)
                 yield Part(start, block.row_count, found)
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import psycopg
 import uvloop
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.reporting.v1 import report_pb2
 from touchstone.reporting.v1 import report_service_pb2 as pb
 
@@ -82,7 +84,7 @@ async def measured(database_url: str, small: Size, large: Size) -> Figure:
     collect_seldom()
     servicer = ReportServicer(lambda: engine, _nothing_parked, lambda: _NOW)
     try:
-        runs = [await _run(servicer, database_url, name, small, large) for name in REPORTS]
+        runs = [await _run(engine, servicer, database_url, name, small, large) for name in REPORTS]
     finally:
         await close_database(engine)
         with psycopg.connect(database_url, autocommit=True) as connection:
@@ -114,14 +116,18 @@ async def _nothing_parked(_: str) -> int:
     return 0
 
 
-async def _run(servicer: ReportServicer, database_url: str, name: str, small: Size, large: Size) -> dict[str, Any]:
+async def _run(
+    engine: AsyncEngine, servicer: ReportServicer, database_url: str, name: str, small: Size, large: Size
+) -> dict[str, Any]:
     # In turn: what else the machine does meets both alike.
     for size in (small, large):
         await _times(servicer, name, size, WARM)
     times: dict[str, list[float]] = {small.tenant_id: [], large.tenant_id: []}
+    nothing: list[float] = []
     for _ in range(10):
         for size in (small, large):
             times[size.tenant_id] += await _times(servicer, name, size, ASKED // 10)
+        nothing += [await _nothing(engine) for _ in range(ASKED // 10)]
     of_small, of_large = (_p99(times[size.tenant_id]) for size in (small, large))
     statement, figures = BY_SQL[name]
     by_hand = [_by_hand(database_url, statement, large) for _ in range(BY_HAND)]
@@ -133,6 +139,7 @@ async def _run(servicer: ReportServicer, database_url: str, name: str, small: Si
         "median ms": sorted(times[large.tenant_id])[ASKED // 2],
         "small p99 ms": of_small,
         "times small": of_large / of_small,
+        "p99 ms of SELECT 1": _p99(nothing),
         "SQL over the facts ms": min(seconds for seconds, _ in by_hand) * 1_000,
     }
 
@@ -144,6 +151,14 @@ async def _times(servicer: ReportServicer, name: str, size: Size, count: int) ->
         (await _ask(servicer, name, size)).SerializeToString()
         found.append((time.perf_counter() - began) * 1_000)
     return found
+
+
+async def _nothing(engine: AsyncEngine) -> float:
+    """How long it takes to ask Postgres for nothing: what the machine's pauses alone make of it."""
+    began = time.perf_counter()
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+    return (time.perf_counter() - began) * 1_000
 
 
 async def _ask(servicer: ReportServicer, name: str, size: Size) -> pb.GetReportResponse:

@@ -134,6 +134,8 @@ def block_rows(name: str, found: Written, known: Known, chunk: Chunk) -> Iterato
             own = known.number(column, value) if value else None
             made[:, index] = own(chunk) if own else value
         columns.append(made.reshape(-1))
+    lists = _listed(name, found, chunk)
+    ends = np.append(0, np.cumsum(columns[-1])) if layout.lists else np.zeros(len(columns[0]) + 1, np.int64)
     texts = Pattern()
     texts.search(b"".join(bytes(row[-1]) for row in found.rows[name]), known.bytes)
     named = texts.fill(chunk).reshape(len(columns[0]), -1) if layout.names else None
@@ -146,8 +148,19 @@ def block_rows(name: str, found: Written, known: Known, chunk: Chunk) -> Iterato
             SEALED if count == _BLOCK_ROWS else SEALED - 1,
             *(int(times.min()), int(times.max())),
             *(column[part].tobytes() if column[part].any() else b"" for column in columns),
+            *(one[ends[part.start] : ends[part.stop]].tobytes() if one.any() else b"" for one in lists),
             b"" if named is None else named[part].tobytes(),
         )
+
+
+def _listed(name: str, found: Written, chunk: Chunk) -> list["np.ndarray"]:
+    """What the chunk's rows list, one party's after the other's: the same for everybody."""
+    layout = _BLOCKS[name]
+    lists, first = [], 6 + len(layout.columns)
+    for place in range(first, first + len(layout.lists)):
+        one = b"".join(bytes(row[place]) or bytes(len(row[first])) for row in found.rows[name])
+        lists.append(np.tile(np.frombuffer(one, "<i8"), len(chunk)))
+    return lists
 
 
 async def prepare(database_url: str) -> None:
@@ -229,7 +242,7 @@ def _send(connection: "psycopg.Connection[Any]") -> None:
 
 
 def _block_types(name: str) -> list[str]:
-    return ["text", "int8", "int8", "int2", "int8", "int8", *["bytea"] * (len(_BLOCKS[name].columns) + 1)]
+    return ["text", "int8", "int8", "int2", "int8", "int8", *["bytea"] * len(_BLOCKS[name].packed)]
 
 
 def _table(name: str) -> str:
@@ -317,10 +330,10 @@ def check(database_url: str, shop: Shop, number: int) -> None:
         assert rows(first, known, name) == rows(found, own, name), f"{name}: not what the services write"
     for name in found.rows.keys() & _BLOCKS.keys():
         [made], [told] = block_rows(name, first, known, chunk), block_rows(name, found, own, chunk)
-        assert _numbers(made) == _numbers(told), f"{name}: not what the services write"
+        assert _numbers(name, made) == _numbers(name, told), f"{name}: not what the services write"
 
 
-def _numbers(block: Sequence[Any]) -> list[tuple[int, ...]]:
-    """A block's rows without their names, in a sequence that says nothing."""
-    count, columns = block[2], block[6:-1]
+def _numbers(name: str, block: Sequence[Any]) -> list[tuple[int, ...]]:
+    """A block's rows without what they list and their names, in a sequence that says nothing."""
+    count, columns = block[2], block[6 : 6 + len(_BLOCKS[name].columns)]
     return sorted(zip(*(struct.unpack(f"<{count}q", one) if one else (0,) * count for one in columns), strict=True))

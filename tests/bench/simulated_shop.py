@@ -8,8 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from services.attribution.domain.conversations import Stage
 from services.attribution.store import facts
-from services.attribution.store.blocks import IDENTIFIERS, ORDERS, TOUCHES, Block, Layout, append_blocks
+from services.attribution.store.blocks import (
+    IDENTIFIERS,
+    ORDERS,
+    SEEN,
+    STEPS,
+    TOUCHES,
+    Block,
+    Layout,
+    append_blocks,
+)
 from services.chassis.database import open_database
 from services.kernel.identifiers import Kind
 
@@ -23,6 +33,10 @@ _EUR, _USD = facts.currency_number("EUR"), facts.currency_number("USD")
 _PROCESSING, _PENDING = facts.number("status", "processing"), facts.number("status", "pending")
 _WOOCOMMERCE = 3
 _NO_HUB = facts.PERSON_BIT
+_RECOMMENDATION = 5
+_SHOWN, _LINES = 2, 2
+"""Products of a recommendation, and lines of an order."""
+_PRODUCTS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +68,12 @@ class Shop:
             "conversation": np.where(visit == 0, _number(Kind.CONVERSATION, who * 3 + visit), 0),
             "person": _person(who),
         }
+        recommended = (self.touches["marks"] & facts.CHANNEL_BITS) == _RECOMMENDATION
+        self.touches["product_count"] = np.where(recommended, _SHOWN, 0)
+        # Two different ones each.
+        shown = random.integers(0, _PRODUCTS, int(recommended.sum()))
+        shown = np.stack([shown, (shown + random.integers(1, _PRODUCTS, len(shown))) % _PRODUCTS], axis=1)
+        self.touch_lists = {"products": _product(shown.reshape(-1))}
         buyer, placed = random.integers(0, people, size.orders), self._times(size.orders, DAYS)
         amount = random.integers(500, 30_000, size.orders) * 10_000
         self.orders = {
@@ -72,6 +92,39 @@ class Shop:
             "visitor": np.where(random.random(size.orders) < 0.8, _number(Kind.VISITOR, buyer), 0),
             "email": _number(Kind.EMAIL, buyer),
             "person": _person(buyer),
+            "line_count": np.full(size.orders, _LINES),
+        }
+        bought = random.integers(0, _PRODUCTS, size.orders)
+        bought = np.stack([bought, (bought + random.integers(1, _PRODUCTS, size.orders)) % _PRODUCTS], axis=1)
+        first = amount // 30_000 * 10_000
+        worth = np.stack([first, amount - first], axis=1).reshape(-1)
+        returned = np.where(self.orders["net_micros"] < amount, 1, 0).repeat(_LINES)
+        self.order_lists = {
+            "line_product": _product(bought.reshape(-1)),
+            "line_gross": worth,
+            "line_given_back": worth // 20_000 * 10_000 * returned,
+        }
+        # In every other order the first product was looked at and put in the cart; others look at anything.
+        carts = np.flatnonzero(random.random(size.orders) < 0.5)
+        looks = random.integers(0, people, size.orders)
+        looker = np.concatenate([buyer[carts], buyer[carts], looks])
+        ago = random.integers(60, 3_600, len(carts)) * _NANOS
+        self.seen = {
+            "occur_time": np.concatenate(
+                [placed[carts] - ago, placed[carts] - ago // 2, self._times(len(looks), DAYS)]
+            ),
+            "marks": np.concatenate([np.zeros(len(carts)), np.ones(len(carts)), looks % 2]).astype(np.int64),
+            "visitor": _number(Kind.VISITOR, looker),
+            "person": _person(looker),
+            "product_count": np.ones(len(looker), np.int64),
+        }
+        what = random.integers(0, _PRODUCTS, len(looks))
+        self.seen_lists = {"products": _product(np.concatenate([bought[carts, 0], bought[carts, 0], what]))}
+        handled = np.flatnonzero(random.random(people) < 0.5)
+        self.steps = {
+            "occur_time": np.sort(self._times(len(handled), DAYS)),
+            "marks": np.full(len(handled), int(Stage.CLOSED) | facts.BY_AGENT_BIT),
+            "conversation": _number(Kind.CONVERSATION, handled * 3),
         }
         everybody = np.arange(people)
         visits = np.arange(people * 3)
@@ -98,8 +151,10 @@ class Shop:
 
     def blocks(self) -> Iterator[tuple[Layout, Block]]:
         """All that attribution keeps of the shop in columns."""
-        yield from _blocks(TOUCHES, self.touches, "occur_time")
-        yield from _blocks(ORDERS, self.orders, "order_time")
+        yield from _blocks(TOUCHES, {**self.touches, **self.touch_lists}, "occur_time")
+        yield from _blocks(ORDERS, {**self.orders, **self.order_lists}, "order_time")
+        yield from _blocks(SEEN, {**self.seen, **self.seen_lists}, "occur_time")
+        yield from _blocks(STEPS, self.steps, "occur_time")
         kinds = [
             {
                 "told_time": np.zeros(len(own), np.int64),
@@ -123,13 +178,33 @@ class Shop:
         answer = self.touches["marks"] >> facts.ANSWER_SHIFT & 3
         told = {
             "touch_id": np.arange(len(channel)),
-            **{name: self.touches[name] for name in ("occur_time", "session", "visitor", "email", "person")},
+            **{
+                name: self.touches[name]
+                for name in ("occur_time", "session", "visitor", "email", "conversation", "person")
+            },
             "channel": channel.astype(np.int8),
             "action": action.astype(np.int8),
             "answer": answer.astype(np.int8),
             "crawler": (self.touches["marks"] & facts.CRAWLER_BIT) > 0,
         }
         pq.write_table(pa.table(told), directory / "touches.parquet")
+        recommended = np.repeat(np.arange(len(channel)), self.touches["product_count"])
+        shown = {"touch_id": recommended, "product": self.touch_lists["products"]}
+        pq.write_table(pa.table(shown), directory / "shown.parquet")
+        seen = {name: self.seen[name] for name in ("occur_time", "person")}
+        seen |= {"added": self.seen["marks"] == facts.ADDED_BIT, "product": self.seen_lists["products"]}
+        pq.write_table(pa.table(seen), directory / "seen.parquet")
+        lines = len(self.order_lists["line_gross"])
+        told = {
+            "order_id": np.arange(lines) // _LINES,
+            "line": np.arange(lines) % _LINES,
+            "product": self.order_lists["line_product"],
+            "gross": self.order_lists["line_gross"],
+            "net": self.order_lists["line_gross"] - self.order_lists["line_given_back"],
+        }
+        pq.write_table(pa.table(told), directory / "lines.parquet")
+        steps = {name: self.steps[name] for name in ("occur_time", "conversation")}
+        pq.write_table(pa.table(steps), directory / "steps.parquet")
         names = ("order_time", "gross_micros", "net_micros", "session", "visitor", "email", "person")
         orders = {
             "order_id": np.arange(len(self.orders["status"])),
@@ -153,16 +228,27 @@ async def keep(database_url: str, schema: str, tenant_id: str, shop: Shop) -> No
 
 def _blocks(layout: Layout, columns: dict[str, np.ndarray], time: str) -> Iterator[tuple[Layout, Block]]:
     count = len(columns[time])
+    ends = np.append(0, np.cumsum(columns[layout.columns[-1]])) if layout.lists else np.zeros(count + 1, np.int64)
     for start in range(0, count, _BLOCK):
         rows = slice(start, min(start + _BLOCK, count))
+        listed = slice(ends[rows.start], ends[rows.stop])
         packed = [
             columns[name][rows].astype("<i8").tobytes() if name in columns and columns[name][rows].any() else b""
             for name in layout.columns
         ]
+        lists = [columns[name][listed].astype("<i8").tobytes() if name in columns else b"" for name in layout.lists]
         numbers = range(rows.start, rows.stop)
         names = "".join(f"bench\0{layout.table}-{number:08}\0" for number in numbers) if layout.names else ""
         times = columns[time][rows]
-        yield layout, Block(rows.stop - rows.start, int(times.min()), int(times.max()), (*packed, names.encode()))
+        yield (
+            layout,
+            Block(
+                rows.stop - rows.start,
+                int(times.min()),
+                int(times.max()),
+                (*packed, *lists, names.encode()),
+            ),
+        )
 
 
 def _number(kind: Kind, own: np.ndarray) -> np.ndarray:
@@ -171,6 +257,10 @@ def _number(kind: Kind, own: np.ndarray) -> np.ndarray:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return (mixed ^ (mixed >> np.uint64(31))).view(np.int64)
+
+
+def _product(numbers: np.ndarray) -> np.ndarray:
+    return np.array([facts.product_number(f"product-{number}") for number in range(_PRODUCTS)])[numbers]
 
 
 def _person(who: np.ndarray) -> np.ndarray:

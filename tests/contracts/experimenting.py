@@ -1,9 +1,10 @@
 """Experiments on a real Postgres, with identity beside reporting: what is told of one reaches the other as it does in the mesh."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from touchstone.attribution.v1 import credit_pb2
@@ -12,6 +13,7 @@ from touchstone.ingest.v1 import event_pb2, event_service_pb2, experiment_pb2, s
 from touchstone.reporting.v1 import experiment_pb2 as reported
 from touchstone.reporting.v1 import experiment_service_pb2 as pb
 
+from services.chassis.callers import Caller, set_caller
 from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
@@ -44,9 +46,10 @@ FIELDS = {
 }
 
 
-async def open_engines(url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
+@pytest.fixture(scope="module")
+async def engines(new_database: Callable[[], str]) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     """The states of reporting and of identity."""
-    engines = []
+    url, engines = new_database(), []
     for schema, scripts in (("reporting_1", MIGRATIONS), ("identity_1", Path(identity.__file__).parent / "migrations")):
         await migrate(url, schema=schema, scripts=scripts)
         engines.append(open_database(url, schema=schema))
@@ -160,6 +163,17 @@ async def new_ingest(engines: tuple[AsyncEngine, AsyncEngine]) -> Ingest:
     settings = settings_pb2.TenantSettings(time_zone="Europe/Madrid", currency_code="EUR")
     await told.tell(event_pb2.Event(event_id="settings", settings=settings))
     return told
+
+
+@pytest.fixture
+async def ingest(engines) -> Ingest:
+    return await new_ingest(engines)
+
+
+@pytest.fixture
+def servicer(engines, ingest) -> ExperimentServicer:
+    set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"admin"})))
+    return ExperimentServicer(lambda: engines[0], ingest)
 
 
 def experiment(

@@ -148,6 +148,7 @@ async def test_what_is_shown_of_conversations(engine, servicer):
         options="Returns",
         last_message_time=moment(START + 5 * SECOND),
         last_message="Returns",
+        messages=2,
         status="ABANDONED",
         end_time=moment(START + 5 * SECOND + 2 * HOUR),
     )
@@ -164,10 +165,13 @@ async def test_what_is_shown_of_conversations(engine, servicer):
         classification_type="Sale",
         last_message_time=moment(START + 2 * HOUR),
         last_message="AGENT",
+        messages=2,
         status="ASSIGNED",
         end_time=moment(START + HOUR),
     )
     assert (c.conversation_id, c.channel, c.status) == ("c", Interaction.FAQ, c.COMPLETED_AUTOMATICALLY)
+    # Asked and answered.
+    assert c.messages == 2
 
 
 async def test_filters_and_days_of_conversations(engine, servicer):
@@ -183,6 +187,10 @@ async def test_filters_and_days_of_conversations(engine, servicer):
     assert await kept(status=["ABANDONED"]) == ["a"]
     assert await kept(origin_type=["AD", "LINK"], touchpoint=["whatsapp"], campaign=["=sum"]) == ["a"]
     assert await kept(agent=["a-1"], classification=["bought"]) == ["b"]
+    assert await kept(tag=["vip"]) == ["b"]
+    assert await kept(tag=["late", "gone"]) == ["b"]
+    assert await kept(tag=["vip > late"]) == []
+    assert await kept(tag=["late"], agent=["a-2"]) == []
     assert await kept(end_date="2026-11-02") == ["a", "b"]
     assert await kept(start_date="2026-11-03") == ["c"]
     with pytest.raises(InvalidArgumentError, match="status"):
@@ -255,6 +263,37 @@ async def test_records_do_not_depend_on_sequence_or_batches_and_follow_the_setti
     await tell(engine, [SETTINGS], first=300)
     await settle(engine)
     assert ((await conversations(servicer)).records, (await journeys(servicer)).records) == expected
+
+
+async def test_it_is_told_how_far_facts_are_counted_anew(engine, servicer, monkeypatch):
+    monkeypatch.setattr(background, "COUNTED_AT_ONCE", 2)
+    await tell(engine, [SETTINGS, *TOLD])
+    before = await conversations(servicer)
+    assert not before.metadata.HasField("recount")
+    async with engine.connect() as connection:
+        facts = (await connection.execute(text("SELECT count(*) FROM activity_fact"))).scalar_one()
+
+    async def until_done() -> list[tuple[int, int]]:
+        told = []
+        while (answer := await conversations(servicer)).metadata.HasField("recount"):
+            recount = answer.metadata.recount
+            told.append((recount.done, recount.total))
+            assert (recount.time_zone, answer.metadata.time_zone) == ("Pacific/Apia", before.metadata.time_zone)
+            assert answer.records == before.records
+            await count_a_page()
+        return told
+
+    async def count_a_page() -> None:
+        async with engine.begin() as connection:
+            await background.count_some(connection, PARTITION)
+
+    await tell(engine, [settings(time_zone="Pacific/Apia")], first=200)
+    await count_a_page()
+    # Settings told meanwhile begin anew.
+    await tell(engine, [settings(time_zone="Pacific/Apia", abandonment_silence={"seconds": 10})], first=201)
+    pages = [(min(done, facts), facts) for done in range(2, facts + 2, 2)]
+    assert await until_done() == [(0, 0), *pages]
+    assert (await conversations(servicer)).metadata.time_zone == "Pacific/Apia"
 
 
 async def test_a_conversation_that_turns_out_to_be_a_crawlers_is_no_longer_shown(engine, servicer):

@@ -21,7 +21,7 @@ from services.attribution.store import blocks
 from services.chassis.callers import Caller, set_caller
 from services.kernel.failures import FailedPreconditionError, InvalidArgumentError
 from tests.attribution.keeping import Keeper
-from tests.attribution.telling import EUR, before_noon, interaction, logged, order, people, refund
+from tests.attribution.telling import EUR, before_noon, interaction, line, logged, order, people, refund, seen, step
 
 DAYS = {"start_date": "2026-11-10", "end_date": "2026-11-20"}
 SAVED = ("contact", "conversations", "personalization", "recommendation_assisted", "recommendation_direct")
@@ -82,6 +82,25 @@ def busy_week(seed: int) -> list[event_pb2.LoggedEvent]:
     ]
     told += [
         logged(
+            step(
+                f"s{number}",
+                before_noon(hours=random.randint(0, 100)),
+                random.choice(["STARTED", "MESSAGE", "CLOSED"]),
+                by("session_id", "visitor_id", "email"),
+                conversation_id=f"c{number % 5}",
+                actor=random.choice(["AGENT", "VISITOR"]),
+            )
+        )
+        for number in range(20)
+    ]
+    told += [
+        logged(
+            seen(f"v{number}", before_noon(hours=random.randint(0, 30)), action, "p", by("session_id", "visitor_id"))
+        )
+        for number, action in enumerate(["PRODUCT_VIEWED", "ADDED_TO_CART"] * 20)
+    ]
+    told += [
+        logged(
             order(
                 str(number),
                 by("session_id", "visitor_id", "email", "phone"),
@@ -90,6 +109,7 @@ def busy_week(seed: int) -> list[event_pb2.LoggedEvent]:
                 tax_micros=random.choice([0, EUR // 5]),
                 currency_code=random.choice(["EUR", "EUR", "JPY"]),
                 refunds=random.choice([[], [refund("r", EUR)]]),
+                lines=random.sample([line("1", EUR, product_id="p"), line("2", 2 * EUR, product_id="q")], 2),
             )
         )
         for number in range(30)
@@ -156,6 +176,11 @@ TRIED = (
     tried(rule="LAST_TOUCH", anchor="CLICK", helpful_only=True),
     model_pb2.Model(rule="LINEAR", anchor="SESSION", filter={"agent_ids": ["agent"]}),
     tried(counted_statuses=[{"platform": "woocommerce", "statuses": ["failed"]}]),
+    tried(rule="LINEAR", anchor="CONVERSATION", basis="WITHOUT_TAX"),
+    tried(rule="LAST_TOUCH", anchor="CONVERSATION", filter={"handled_only": True}),
+    tried(rule="FIRST_TOUCH", filter={"handled_only": True}),
+    tried(rule="TIME_DECAY", half_life=Duration(seconds=3_600), by_line=True),
+    tried(rule="LAST_TOUCH", by_line=True, filter={"through_cart": True}, basis="WITHOUT_TAX_AND_SHIPPING"),
 )
 
 
@@ -165,7 +190,7 @@ async def test_by_columns_as_order_by_order(
 ) -> None:
     await tell_busy_week(keeper, seed=2)
     columns = await simulated(keeper, model=model, moved_order_count=7)
-    monkeypatch.setattr(simulator_module, "by_columns", lambda _model: False)
+    monkeypatch.setattr(simulator_module, "by_columns", lambda *_, **__: False)
     one_by_one = await simulated(keeper, model=model, moved_order_count=7)
     assert columns == one_by_one
     assert columns.moved
@@ -337,8 +362,9 @@ async def test_a_statement_is_interrupted(keeper: Keeper, monkeypatch: pytest.Mo
 
 async def test_small_blocks_become_large_ones_without_losing_a_row(keeper: Keeper) -> None:
     for number in range(300):
-        at = before_noon(hours=1) + timedelta(seconds=number)
-        await keeper.tell(logged(interaction(f"t{number}", at, {"visitor_id": "v"}, touchpoint="website")))
+        at, shown = before_noon(hours=1) + timedelta(seconds=number), ["q", "p"] if number % 3 == 1 else []
+        told = interaction(f"t{number}", at, {"visitor_id": "v"}, touchpoint="website", product_ids=shown)
+        await keeper.tell(logged(told))
     async with keeper.engine.connect() as connection:
         rows = await connection.execute(
             text(
@@ -356,3 +382,22 @@ async def test_small_blocks_become_large_ones_without_losing_a_row(keeper: Keepe
     simulation = await simulated(keeper, model=tried(rule="LINEAR", filter={"touchpoints": ["website"]}))
     [moved] = simulation.moved_orders
     assert list(moved.simulated_event_ids) == [f"t{number}" for number in range(300)]
+    for number in range(20):
+        lines = [line("1", EUR, product_id="p")] * (number % 2)
+        await keeper.tell(logged(order(f"later-{number}", {"visitor_id": "v"}, lines=lines)))
+    simulation = await simulated(keeper, model=tried(rule="LINEAR", by_line=True, channels=["CHAT"]))
+    credited = {one.order_id: list(one.simulated_event_ids) for one in simulation.moved_orders}
+    of_three = [f"t{number}" for number in range(1, 300, 3)]
+    assert credited == {f"later-{number}": of_three if number % 2 else [] for number in range(20)} | {"1": []}
+
+
+async def test_what_columns_lack_is_answered_order_by_order(keeper: Keeper) -> None:
+    await tell_busy_week(keeper)
+    expected = {name: await simulated(keeper, saved_model=name) for name in SAVED}
+    async with keeper.engine.begin() as connection:
+        await connection.execute(text("INSERT INTO column_gap VALUES (true)"))
+        for layout in (blocks.STEPS, blocks.SEEN):
+            await connection.execute(text(f"DELETE FROM {layout.table}"))
+        await connection.execute(text("UPDATE order_block SET line_count = '', line_product = ''"))
+    simulator = Simulator(lambda: keeper.engine)
+    assert {name: await simulated(keeper, simulator, saved_model=name) for name in SAVED} == expected

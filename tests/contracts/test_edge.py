@@ -19,7 +19,8 @@ from deploy.local import layout, programs
 from deploy.local.layout import Installation
 from deploy.local.ports import free_ports
 from gateway.edge import template
-from services.chassis import keys
+from services.chassis import keys, tls
+from tests.contracts.authority import Authority
 
 SERVICES = ("ingest", "identity", "attribution", "reporting")
 
@@ -267,3 +268,46 @@ def test_an_address_that_no_one_answers_is_said_in_our_format(
             assert error(client.get("/v1/metrics", timeout=20)) == (503, 14, "UNAVAILABLE")
     finally:
         programs.stop(program, process, patience=5)
+
+
+def test_services_are_spoken_to_with_tls_also_after_a_renewal(tmp_path: Path, upstreams: dict[str, str]) -> None:
+    before, after = Authority(), Authority()
+    [port, behind] = free_ports(2)
+    secured = Installation(host="127.0.0.1", port=port, data=tmp_path / "data")
+    secured.run.mkdir(parents=True)
+    keys.create_installation(secured.keys)
+    token = {"authorization": f"Bearer {(secured.keys / keys.ADMIN_TOKEN).read_text()}"}
+
+    def serve(authority: Authority) -> grpc.Server:
+        server = grpc.server(ThreadPoolExecutor(1), handlers=[NamesItself("ingest")])
+        shown = tls.server_credentials(authority.issue(tmp_path / "ingest"))
+        assert server.add_secure_port(f"127.0.0.1:{behind}", shown) == behind
+        server.start()
+        return server
+
+    def answered() -> bool:
+        try:
+            return call(secured, "/touchstone.ingest.v1.AnyService/Method", token)["name"] == "ingest"
+        except grpc.RpcError:
+            return False
+
+    def soon(*, is_answered: bool) -> bool:
+        deadline = time.monotonic() + 20
+        while answered() is not is_answered:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
+
+    program = layout.edge(secured, {**upstreams, "ingest": f"127.0.0.1:{behind}"}, before.issue(tmp_path / "edge"))
+    process, server = programs.start(program, secured.log("edge")), serve(before)
+    try:
+        assert soon(is_answered=True), secured.log("edge").read_text()
+        server.stop(None).wait()
+        server = serve(after)
+        assert soon(is_answered=False), "neither knows the other"
+        after.issue(tmp_path / "edge")
+        assert soon(is_answered=True), secured.log("edge").read_text()
+    finally:
+        programs.stop(program, process, patience=5)
+        server.stop(None).wait()

@@ -1,50 +1,37 @@
 """Experiments follow people: merges, splits and hubs, and what people decide, whatever comes first."""
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.ingest.v1 import event_pb2, settings_pb2
 from touchstone.reporting.v1 import experiment_pb2 as reported
 
-from services.chassis.callers import Caller, set_caller
+from services.kernel.identifiers import Kind, kind_of_key
 from services.reporting import answers
 from services.reporting.experiment_servicer import ExperimentServicer
 from services.reporting.experiments.asking import differing
+from services.reporting.store import experiments
 from tests.contracts.experimenting import (
     EUR,
     FIELDS,
     START,
     Ingest,
+    engines,
     experiment,
     exposure,
+    ingest,
     new_ingest,
-    open_engines,
     order,
     replace,
     report,
+    servicer,
     without_positions,
 )
 
-
-@pytest.fixture(scope="module")
-async def engines(new_database: Callable[[], str]) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
-    async for both in open_engines(new_database()):
-        yield both
-
-
-@pytest.fixture
-async def ingest(engines) -> Ingest:
-    return await new_ingest(engines)
-
-
-@pytest.fixture
-def servicer(engines, ingest) -> ExperimentServicer:
-    set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"admin"})))
-    return ExperimentServicer(lambda: engines[0], ingest)
+__all__ = ["engines", "ingest", "servicer"]
 
 
 def seen(event_id: str, **named: str) -> event_pb2.Event:
@@ -105,6 +92,38 @@ async def test_an_order_of_two_who_were_unlinked_is_that_ones_who_was_exposed_th
     assert in_arms(await report(servicer)) == [("plain", 1, 10), ("bright", 0, 0)]
     await ingest.tell(exposure("2", "bright", 1, email="a@x.example"))
     assert in_arms(await report(servicer)) == [("plain", 1, 0), ("bright", 1, 10)]
+    await ingest.check_sums()
+
+
+async def test_what_comes_to_name_nobody_takes_its_orders_along_and_is_looked_up_no_more(servicer, ingest, monkeypatch):
+    await replace(servicer, experiment())
+    await ingest.work()
+    emails = [f"{number}@x.example" for number in range(4)]
+    await ingest.tell(exposure("1", "plain", 1, visitor="kiosk", email=emails[0]))
+    await ingest.tell_orders(order("o1", 10, 2, visitor="kiosk"))
+    assert in_arms(await report(servicer)) == [("plain", 1, 10), ("bright", 0, 0)]
+    for number, email in enumerate(emails[1:]):
+        await ingest.observe(seen(f"chat {number}", visitor="kiosk", email=email))
+    assert in_arms(await report(servicer)) == [("plain", 1, 0), ("bright", 0, 0)]
+
+    asked: set[int] = set()
+    read_orders = experiments.read_orders
+
+    async def spy(connection, tenant_id, edition, keys):
+        asked.update(keys)
+        return await read_orders(connection, tenant_id, edition, keys)
+
+    monkeypatch.setattr(experiments, "read_orders", spy)
+    told = order("o2", 20, 2, visitor="kiosk", email=emails[0])
+    await ingest.tell_orders(told)
+    kiosk = {key for key in told.order.identifier_keys if kind_of_key(key) is Kind.VISITOR}
+    assert asked >= set(told.order.identifier_keys) - kiosk
+    assert not asked & kiosk
+    assert in_arms(await report(servicer)) == [("plain", 1, 20), ("bright", 0, 0)]
+    # Of who was not exposed no order is read.
+    asked.clear()
+    await ingest.tell_orders(order("o3", 5, 2, email="nobody@x.example"))
+    assert not asked
     await ingest.check_sums()
 
 

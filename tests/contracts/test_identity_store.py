@@ -1,6 +1,7 @@
 """What identity keeps and publishes, step by step on a real Postgres, is what the rules say of all observations."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import combinations, product
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from touchstone.type.v1 import identifier_pb2
 from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
-from services.identity import follower
+from services.identity import follower, parting
 from services.identity.domain.nodes import Node, node_of
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Rules, unlinked_pairs
@@ -138,7 +139,7 @@ async def applied(
     engine: AsyncEngine, log: Sequence[tuple[str, event_pb2.Event]], sizes: Sequence[int]
 ) -> list[people_pb2.PeopleChange]:
     async with engine.begin() as connection:
-        await connection.execute(text("TRUNCATE identifier, observation, decision, rules"))
+        await connection.execute(text("TRUNCATE identifier, observation, decision, rules, wide_region"))
         published: list[bytes] = []
         for batch in batches(entries_of(log), sizes):
             published += await follower.apply(connection, 0, batch)
@@ -177,6 +178,68 @@ async def test_what_is_kept_is_what_the_rules_say_of_everything(engine, log, siz
     await applied(engine, log, sizes)
 
     assert await state(engine) == expected(log)
+
+
+def met(session: int | None, visitor: int | None, email: int) -> event_pb2.Event:
+    told = event_pb2.Identifiers(email=f"{email}@shop.example")
+    if session is not None:
+        told.session_id = str(session)
+    if visitor is not None:
+        told.visitor_id = str(visitor)
+    return event_pb2.Event(identifiers=told)
+
+
+# Visits that string people together, and kiosks among them that pass the limit one after another.
+visits = st.one_of(
+    st.builds(met, st.integers(0, 5), st.none(), st.integers(0, 13)),
+    st.builds(met, st.none(), st.integers(0, 4), st.integers(0, 13)),
+    st.builds(met, st.integers(0, 5), st.integers(0, 4), st.integers(0, 13)),
+)
+strung_logs = st.lists(st.tuples(st.just("acme"), st.one_of(visits, visits, visits, events)), min_size=15, max_size=40)
+
+
+@contextmanager
+def every_region_large() -> Iterator[list[parting.Parted]]:
+    """As if each region were one of those of which only what leaves them is read; answers what was found to leave."""
+    left: list[parting.Parted] = []
+
+    async def part(connection, leaving):
+        found = await parting.part(connection, leaving)
+        left.extend(one for regions in found.values() for one in regions.values())
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(follower, "part", part)
+        patched.setattr(
+            follower, "_wide", lambda tenant, changed: {one for one, _ in changed.observations} - tenant.naming.hubs
+        )
+        yield left
+
+
+@given(log=strung_logs, sizes=cuts)
+@settings(max_examples=30, deadline=None)
+async def test_whether_a_region_is_read_whole_changes_nothing(engine, log, sizes):
+    whole, kept = await applied(engine, log, sizes), await everything(engine)
+    with every_region_large():
+        assert await applied(engine, log, sizes) == whole
+
+    assert await everything(engine) == kept
+    assert await state(engine) == expected(log)
+
+
+async def test_only_what_leaves_a_large_region_is_read(engine):
+    # Sessions of ten people each, and a kiosk between each two of them.
+    log = [("acme", met(number // 10, None, number)) for number in range(60)]
+    log += [("acme", met(None, kiosk, 10 * kiosk + number)) for kiosk in range(5) for number in (0, 1, 10)]
+    await applied(engine, log, [100])
+    log += [("acme", met(None, kiosk, 10 * kiosk + 2)) for kiosk in range(5)]
+    with every_region_large() as left:
+        await applied(engine, log, [75, 1, 1, 1, 1, 1])
+
+    assert await state(engine) == expected(log)
+    # The kiosk, its session and the ten people; where the region's name leaves with them, all of it is read.
+    assert 1 <= len(left) <= 5
+    assert all(len(one.nodes) == 12 for one in left)
 
 
 @given(log=logs, sizes=cuts)
@@ -336,6 +399,11 @@ def node(identifier: identifier_pb2.Identifier) -> Node:
 async def everything(engine: AsyncEngine) -> list[list[tuple]]:
     async with engine.connect() as connection:
         return [
-            sorted(map(repr, await connection.execute(text(f"SELECT * FROM {table}"))))
-            for table in ("identifier", "observation", "decision", "rules")
+            sorted(map(repr, await connection.execute(text(f"SELECT {columns} FROM {table}"))))
+            for table, columns in (
+                ("identifier", "*"),
+                ("observation", "tenant_id, region, members"),
+                ("decision", "*"),
+                ("rules", "*"),
+            )
         ]

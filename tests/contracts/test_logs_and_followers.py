@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -97,7 +98,7 @@ class House:
             after = await log.append(connection, partition, numbers(*values))
         self.source.committed(self.source.log_id, partition, after, numbers(*values))
 
-    def sums(self, name: str, decider: Sums, follows: str, **more: Sequence) -> FollowingService:
+    def sums(self, name: str, decider: Sums, follows: str, **more: Any) -> FollowingService:
         subscription = Subscription(
             log=follows, channel=self.channel, method=f"/{follows}/Follow", message_type=Int64Value, apply=decider.apply
         )
@@ -231,9 +232,10 @@ async def test_an_entry_that_fails_is_parked_alone_and_can_be_applied_after_the_
 
 
 async def test_a_rebuild_swaps_in_the_same_state_and_who_follows_it_starts_over(house: House) -> None:
-    first = house.sums("first", Sums(), "source")
+    retired: list[str] = []
+    first = house.sums("first", Sums(), "source", on_retired=lambda: retired.append("first"))
     house.server.add_generic_rpc_handlers((first.log_server.handler("first", "Follow"),))
-    second = house.sums("second", Sums(), "first")
+    second = house.sums("second", Sums(), "first", on_retired=lambda: retired.append("second"))
     async with house.running(first), house.running(second):
         await house.append(1, *range(50))
 
@@ -241,6 +243,7 @@ async def test_a_rebuild_swaps_in_the_same_state_and_who_follows_it_starts_over(
             return (await totals(second)).get(1) == (2 * sum(range(50)), 50)
 
         await until(complete)
+        assert retired == []
         old_log = first.log_server.log_id
         generation = await first.start_rebuild()
         assert await first.start_rebuild() == generation
@@ -253,6 +256,8 @@ async def test_a_rebuild_swaps_in_the_same_state_and_who_follows_it_starts_over(
 
         await until(followed)
         assert (await totals(first))[1] == (sum(range(60)), 60)
+        # Each process is told once the old state is not followed any more: also of a log that was replaced.
+        await until(lambda: _true(retired == ["first", "second"]))
         assert await second.start_rebuild() >= 2
 
 

@@ -41,7 +41,14 @@ async def engine(new_database: Callable[[], str]) -> AsyncEngine:
 @pytest.fixture(autouse=True)
 async def nothing_told(engine):
     async with engine.begin() as connection:
-        for table in ("tenant", "order_fact", "checkpoint", *TABLES, *(cells.name for cells in CELLS.values())):
+        for table in (
+            "tenant",
+            "order_fact",
+            "activity_fact",
+            "checkpoint",
+            *TABLES,
+            *(cells.name for cells in CELLS.values()),
+        ):
             await connection.execute(text(f"DELETE FROM {table}"))
 
 

@@ -136,8 +136,14 @@ async def test_another_reporting_currency_is_served_when_everything_is_counted_b
     await tell(engine, order("1", "2026-11-01T10:00:00", 20, channel="CHAT", currency="USD"), first=3)
     whole = await statement(servicer)
     assert (whole.metadata.currency_code, money(whole.store)) == ("EUR", (2, 26 * EUR))
+    recount = whole.metadata.recount
+    assert (recount.done, recount.total, recount.currency_code, recount.time_zone) == (0, 2, "USD", "UTC")
+    async with engine.begin() as connection:
+        await background.count_some(connection, PARTITION)
+    assert (await statement(servicer)).metadata.recount.done == 1
     await settle(engine)
     whole = await statement(servicer)
+    assert not whole.metadata.HasField("recount")
     assert (whole.metadata.currency_code, money(whole.store), others(whole)) == ("USD", (2, 32_500_000), [])
     assert (money(whole.attributed), money(whole.difference)) == ((1, 20 * EUR), (0, 0))
     async with engine.connect() as connection:

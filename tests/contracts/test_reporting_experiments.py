@@ -1,50 +1,31 @@
 """Experiments on a real Postgres: told, assigned, exposed, bought, and what it came to."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.ingest.v1 import event_pb2
 from touchstone.reporting.v1 import experiment_pb2 as reported
 from touchstone.reporting.v1 import experiment_service_pb2 as pb
 
-from services.chassis.callers import Caller, set_caller
 from services.kernel.failures import InvalidArgumentError, NotFoundError
-from services.reporting.experiment_servicer import ExperimentServicer
 from services.reporting.experiments import asking
 from tests.contracts.experimenting import (
     EUR,
     START,
-    Ingest,
+    engines,
     experiment,
     exposure,
-    new_ingest,
-    open_engines,
+    ingest,
     order,
     replace,
     report,
+    servicer,
     without_positions,
 )
 
-
-@pytest.fixture(scope="module")
-async def engines(new_database: Callable[[], str]) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
-    async for both in open_engines(new_database()):
-        yield both
-
-
-@pytest.fixture
-async def ingest(engines) -> Ingest:
-    return await new_ingest(engines)
-
-
-@pytest.fixture
-def servicer(engines, ingest) -> ExperimentServicer:
-    set_caller(Caller(subject="test", tenant_id="acme", scopes=frozenset({"admin"})))
-    return ExperimentServicer(lambda: engines[0], ingest)
-
+__all__ = ["engines", "ingest", "servicer"]
 
 EXPOSURES = (
     exposure("1", "plain", 1, visitor="v1"),

@@ -1,19 +1,25 @@
 """The named reports on a real Postgres: totals, days, tables and what narrows them."""
 
+import asyncio
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
+from sqlalchemy.exc import DBAPIError
 from touchstone.attribution.v1 import credit_pb2
 from touchstone.ingest.v1 import event_pb2, settings_pb2
 from touchstone.reporting.v1 import report_service_pb2 as pb
 from touchstone.type.v1 import money_pb2
 
+from services.chassis.database import is_transient
 from services.chassis.follow import Entry
 from services.kernel.failures import InvalidArgumentError, NotFoundError
 from services.reporting import follower
+from services.reporting.domain.catalogue import METRICS
+from services.reporting.domain.definitions import Sum
 from services.reporting.domain.named_reports import REPORTS
 from services.reporting.servicer import ReportServicer
-from tests.contracts.test_reporting_answers import EUR, PARTITION, acting, engine, nothing_told, tell
+from tests.contracts.test_reporting_answers import EUR, PARTITION, acting, complete, engine, nothing_told, tell
 
 __all__ = ["engine", "nothing_told"]
 
@@ -236,6 +242,73 @@ async def test_a_shop_without_anything_has_every_report_of_the_last_30_days(serv
     assert (answer.metadata.start_date, answer.metadata.end_date) == ("2026-10-23", "2026-11-21")
     assert len(answer.daily.rows) == 30
     assert [table.total_size for table in answer.tables] == [0] * len(answer.tables)
+    sums = {name for name in REPORTS[name].totals if isinstance(METRICS[name].formula, Sum)} - {"assistant_cost"}
+    assert {figure(answer.totals.metrics, name) for name in sums} == {0}
+
+
+async def test_what_a_model_that_is_not_active_would_say_is_left_out_and_the_rest_is_told(servicer, engine):
+    await tell_settings(engine)
+    sold = [sale("1", "2026-11-02T10:00:00", 100, conversations=CHAT), complete(5, conversations=2, personalization=1)]
+    sold[0].edition = 5
+    await tell(engine, *sold)
+
+    answer = await ask(servicer, "sales", start_date="2026-11-01", end_date="2026-11-20")
+
+    shop = {"website_turnover", "website_transactions", "website_average_order_value", "contacts_handled"}
+    assert set(answer.totals.metrics) == shop
+    assert figure(answer.totals.metrics, "website_turnover") == 100
+    assert [set(table.metrics) for table in answer.tables] == [
+        {"contacts_handled"},
+        {"contacts_handled", "production_seconds"},
+    ]
+    assert (answer.metadata.model, answer.metadata.model_version) == ("contact", 0)
+    [untold] = answer.metadata.inactive_models
+    assert untold.model == "contact"
+    assert {"turnover_after_contact", "conversion_rate_after_contact", "time_before_purchase"} <= set(untold.metrics)
+    assert not shop & set(untold.metrics)
+    # One of another model is not concerned.
+    answer = await ask(servicer, "revenue-impact", start_date="2026-11-01", end_date="2026-11-20")
+    assert figure(answer.totals.metrics, "attributed_revenue") == 100
+    assert not answer.metadata.inactive_models
+
+
+async def test_a_figure_that_two_models_lead_to_is_told_while_one_is_active(servicer, engine):
+    await tell(engine, complete(5, conversations=2, recommendation_assisted=1))
+    led_to, direct = "recommendation_purchases", "direct_revenue"
+    metrics = (await ask(servicer, "overview")).totals.metrics
+    assert led_to in metrics
+    assert direct not in metrics
+
+    await tell(engine, complete(6, conversations=2, personalization=1), first=2)
+    answer = await ask(servicer, "overview")
+
+    assert {"sessions", "recommendation_sessions", "personalization_revenue"} <= set(answer.totals.metrics)
+    assert led_to not in answer.totals.metrics
+    untold = {one.model: set(one.metrics) for one in answer.metadata.inactive_models}
+    assert {model for model, names in untold.items() if led_to in names} == {
+        "recommendation_assisted",
+        "recommendation_direct",
+    }
+    assert direct in untold["recommendation_direct"] - untold["recommendation_assisted"]
+    request = pb.RunReportRequest(metrics=["sessions", led_to], start_date="2026-11-01", end_date="2026-11-30")
+    with pytest.raises(InvalidArgumentError, match=r"metrics\[1\]: .*none of which is active; there are: conv"):
+        await servicer.RunReport(request, None)
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+async def test_without_any_model_every_figure_of_every_report_is_told_or_accounted_for(servicer, engine, name):
+    await tell(engine, credit_pb2.OrderCredits(tenant_id="acme", edition=5, complete=True))
+
+    answer = await ask(servicer, name)
+
+    report = REPORTS[name]
+    told = {metric for table in (answer.daily, *answer.tables) for metric in table.metrics} | set(answer.totals.metrics)
+    untold = {metric for one in answer.metadata.inactive_models for metric in one.metrics}
+    assert not told & untold
+    asked = {*report.totals, *(metric for table in report.tables for metric in table.metrics)}
+    assert asked == told | untold | {name for name in asked if METRICS[name].formula.operands}
+    with pytest.raises(InvalidArgumentError, match="there is no active model 'contact'; there are: none"):
+        await ask(servicer, "roi", model="contact")
 
 
 @pytest.mark.parametrize(
@@ -269,3 +342,18 @@ async def test_a_report_that_is_not_there_is_told_which_are(servicer):
         NotFoundError, match="there are: sales, revenue-impact, roi, products, bots, bot-flow, overview"
     ):
         await ask(servicer, "profits")
+
+
+async def test_connections_that_postgres_has_ended_are_all_given_up_at_once(servicer, engine):
+    await asyncio.gather(ask(servicer, "sales"), ask(servicer, "sales"))
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    with pytest.raises(DBAPIError) as failed:
+        await ask(servicer, "sales")
+    assert is_transient(failed.value)
+    await asyncio.gather(ask(servicer, "sales"), ask(servicer, "sales"))

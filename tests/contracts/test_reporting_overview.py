@@ -355,7 +355,8 @@ async def test_an_edition_of_credits_has_visits_and_customers_of_its_own(engine,
     await tell(engine, [*EVENTS[:4], *ORDERS])
     coming = [order("o1", "2026-11-01T10:30:00", "s1", "ada"), order("o4", "2026-11-03T10:00:00", "s4", "bob")]
     complete = credit_pb2.OrderCredits(tenant_id="acme", complete=True)
-    complete.attributions.add(model="conversations", model_version=2)
+    for model in ("conversations", "recommendation_direct"):
+        complete.attributions.add(model=model, model_version=2)
     async with engine.begin() as connection:
         for position, one in enumerate([*coming, complete], start=100):
             one.edition = 9

@@ -1,12 +1,10 @@
 """Services are killed while somebody is erased: it ends all the same, whole, and no figure has changed."""
 
-import os
 import random
-import signal
 import time
 from contextlib import closing
-from typing import Any
 
+from tests.faults.killing import kill
 from tests.mesh.people import DAY, STORIES, Person, left_of, story
 from tests.mesh.running import RunningSystem, until
 from tests.mesh.shop import Shop, without_positions
@@ -14,19 +12,6 @@ from tests.mesh.shop import Shop, without_positions
 PATIENCE_SECONDS = 60
 DONE_SECONDS = 240
 KILLS = ("ingest", "identity", "ingest", "attribution", "ingest", "postgres", "reporting", "ingest")
-
-
-def kill(system: RunningSystem, name: str) -> None:
-    """Kills a program without a warning, once it runs again."""
-
-    def running() -> dict[str, Any] | None:
-        """The program, unless it died of another's death and waits for its next start."""
-        program: dict[str, Any] = system.state()["programs"][name]
-        return program if program["pid"] else None
-
-    program = until(f"{name} runs", running)
-    os.kill(program["pid"], signal.SIGKILL)
-    until(f"{name} is started again", lambda: system.state()["programs"][name]["restarts"] > program["restarts"])
 
 
 def test_killed_while_somebody_is_erased(victim: RunningSystem) -> None:

@@ -4,14 +4,22 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.mesh.collecting import Collector, collecting
 from tests.mesh.running import RunningSystem, running
 from tests.mesh.shop import Shop
 
 
 @pytest.fixture(scope="session")
-def mesh() -> Iterator[RunningSystem]:
+def collector() -> Iterator[Collector]:
+    """Where the running system sends its telemetry."""
+    with collecting() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def mesh(collector: Collector) -> Iterator[RunningSystem]:
     """Everything, as `make up` starts it."""
-    with running() as whole:
+    with running(collector.environment) as whole:
         yield whole
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,13 +16,17 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from deploy.local import layout
 from deploy.local.ports import free_ports
 from gateway.cli.system import System
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
 STOP_SECONDS = 60
-FOREIGN = ("DATABASE_URL", "REDIS_URL", "TOUCHSTONE_TOKEN", "TOUCHSTONE_PUBLIC_URL", "OTEL_EXPORTER_OTLP_ENDPOINT")
+FOREIGN = (
+    *("DATABASE_URL", "REDIS_URL", "TOUCHSTONE_TOKEN", "TOUCHSTONE_PUBLIC_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    *layout.TLS_VARIABLES.values(),
+)
 """What would lead away from the embedded engines and the keys made here."""
 
 Found = TypeVar("Found")
@@ -42,7 +46,9 @@ def until(what: str, look: Callable[[], Found | None], seconds: float = 60, paus
 class RunningSystem:
     """`python -m deploy.local`, and what is needed to look at it from outside."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Mapping[str, str] | None = None) -> None:
+        """`told` is added to the environment in which the system runs."""
+        self._told = dict(told or {})
         [self.port] = free_ports(1)
         # Short, and open to the user that Postgres runs as.
         self.data_dir = Path(tempfile.mkdtemp(prefix="touchstone-mesh-"))
@@ -56,7 +62,8 @@ class RunningSystem:
     def environment(self) -> dict[str, str]:
         """The environment in which the system runs, and in which `touchstone` finds it."""
         own = {key: value for key, value in os.environ.items() if key not in FOREIGN}
-        return {**own, "TOUCHSTONE_PORT": str(self.port), "TOUCHSTONE_DATA_DIR": str(self.data_dir)}
+        ours = {"TOUCHSTONE_PORT": str(self.port), "TOUCHSTONE_DATA_DIR": str(self.data_dir)}
+        return {**own, **ours, **self._told}
 
     def start(self) -> None:
         """Starts everything and waits until all of it is ready."""
@@ -120,9 +127,9 @@ class RunningSystem:
 
 
 @contextmanager
-def running() -> Iterator[RunningSystem]:
-    """A system that runs until the block ends."""
-    whole = RunningSystem()
+def running(told: Mapping[str, str] | None = None) -> Iterator[RunningSystem]:
+    """A system that runs until the block ends, with `told` in its environment."""
+    whole = RunningSystem(told)
     try:
         whole.start()
         yield whole

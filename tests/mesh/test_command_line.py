@@ -60,6 +60,9 @@ def test_an_unknown_tenant_is_named(mesh: RunningSystem) -> None:
     assert done.stderr.count("\n") == 1
     assert "TENANT_NOT_FOUND" in done.stderr
     assert "touchstone tenant create" in done.stderr
+    checked = mesh.touchstone("verify", "nobody", check=False)
+    assert checked.returncode == 1
+    assert "TENANT_NOT_FOUND" in checked.stderr
 
 
 def test_a_system_that_does_not_run_is_said_to_be_down(mesh: RunningSystem) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
+import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from touchstone.ingest.v1 import conversation_pb2, event_pb2, interaction_pb2
 
-from services.reporting.domain import conversation_cells, conversations
+from services.reporting.domain import conversation_cells, conversations, messages
 from services.reporting.domain.conversation_cells import Rules
 from services.reporting.domain.conversations import Actors, Event, Step, kept
 from services.reporting.domain.production_hours import by_day
@@ -105,6 +106,21 @@ def test_what_is_dropped_decides_nothing(life):
     assert conversation_cells.contributions("acme", some, RULES) == conversation_cells.contributions(
         "acme", sorted(life), RULES
     )
+
+
+@given(life=lives, again=st.lists(st.integers(0, 14)), most=st.integers(1, 6))
+@settings(max_examples=100)
+def test_messages_count_once_each_however_they_are_told(life, again, most):
+    said = [event for event in life if event.step in (Step.MESSAGE, Step.OPTION_CHOSEN)]
+    told = life + [life[place] for place in again if place < len(life)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(messages, "MOST", most)
+        some = messages.kept(messages.marks(told[most:]))
+        found = messages.kept([*messages.marks(told[:most]), *some])
+
+        assert found == messages.kept(messages.marks(life))
+        both = sum(event.actors == Actors.VISITOR | Actors.BOT for event in said)
+        assert messages.count(found) == min(len(said) + both, most)
 
 
 @given(life=lives)

@@ -12,7 +12,7 @@ from services.identity.domain.people import people as people_of
 from services.identity.domain.rules import Rules
 from services.kernel.identifiers import Identifier, Kind, identifier_key, kind_of_key
 from services.reporting.domain.experiments.exposures import MOST_KEYS, Exposure, First, fold, read, unit_of
-from services.reporting.domain.experiments.people import Person, Purchase, Unit, Who, people, shown
+from services.reporting.domain.experiments.people import Person, Purchase, Unit, Who, buyers, people, shown
 from services.reporting.domain.experiments.sums import Sums, contribution, count
 from services.reporting.domain.experiments.sums import counted as summed
 from tests.unit.test_experiment_statistics import DAY, experiment, history
@@ -91,7 +91,8 @@ def found_of(known: dict[str, bytes], orders: list[Purchase], who: Who) -> dict[
         exposed = read(state)
         person = shown(exposed.keys, who)
         units.append(Unit(int(name) if person is None else person, person is not None, exposed))
-    return people(units, orders, who, {unit.person for unit in units})
+    bought = [(order, buyers(order.keys, who)) for order in orders]
+    return people(units, bought, {unit.person for unit in units})
 
 
 @settings(max_examples=60)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from services.identity.domain.facts import Facts
 from services.identity.domain.nodes import kind_of, node_of, pair_of
+from services.identity.domain.parting import Parting
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
 from services.identity.domain.step import (
@@ -128,3 +129,30 @@ def test_steps_lead_where_everything_at_once_does(batches):
     nobody = hubs(seen, Rules(), frozenset())
     assert {node for node, standing in kept.items() if standing.hub} == nobody
     assert {node: standing.person for node, standing in kept.items()} == people(seen, nobody, frozenset())
+
+
+@given(st.lists(observations, min_size=1, max_size=25), st.data())
+@settings(max_examples=150, deadline=None)
+def test_all_parts_but_one_are_found_when_identifiers_leave_a_region(observed, data):
+    regions = people(observed, frozenset(), frozenset())
+    region = regions[observed[0][0]]
+    mine = {members for members in observed if regions[members[0]] == region}
+    leaving = data.draw(
+        st.sets(st.sampled_from(sorted(node for node in regions if regions[node] == region)), min_size=1)
+    )
+
+    walk, asked, most = Parting(leaving), leaving, len(mine) + 1
+    for round_ in range(60):
+        found = {node: [members for members in sorted(mine) if node in members][:most] for node in asked}
+        told = {members for every in found.values() for members in every}
+        walk.take(told, frozenset(), {node for node in asked if len(found[node]) < most})
+        asked, most = walk.asking(1 + round_), 1 << round_
+
+    left, seen = walk.parted()
+    clear = [tuple(node for node in members if node not in leaving) for members in mine]
+    after = people([members for members in clear if members], frozenset(), frozenset())
+    parts = [{node for node in after if after[node] == name} for name in set(after.values())]
+    assert asked == set()
+    assert all(part <= left or part.isdisjoint(left) for part in parts)
+    assert sum(part.isdisjoint(left) for part in parts) <= 1
+    assert {members for members in mine if not left.isdisjoint(members)} <= seen

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
+from gateway.web.traced import Traced
 from services.chassis import statuses, telemetry
 from services.kernel import failures
 
@@ -99,6 +100,45 @@ def test_a_failed_span_is_told_by_its_kind_alone(spans):
     [told] = spans.get_finished_spans()
     assert (told.status.status_code, told.status.description) == (StatusCode.ERROR, "ValueError")
     assert "shopper" not in told.to_json()
+
+
+def test_what_is_done_for_many_stands_under_each_sampled_trace(spans):
+    other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    told = [TRACE_PARENT, other, "", "00-zz-01", TRACE_PARENT, f"{other[:-2]}00"]
+
+    def apply() -> None:
+        with telemetry.spans("apply", told, attributes={"log": "events"}):
+            assert telemetry.current_trace_parent()[3:35] == TRACE_PARENT[3:35]
+            raise ValueError("shopper@example.com")
+
+    with pytest.raises(ValueError, match="shopper"):
+        apply()
+    one, two = spans.get_finished_spans()
+    assert [f"{span.context.trace_id:032x}" for span in (one, two)] == [TRACE_PARENT[3:35], other[3:35]]
+    assert [f"{span.parent.span_id:016x}" for span in (one, two)] == [TRACE_PARENT[36:52], other[36:52]]
+    assert {(span.status.description, span.attributes["log"]) for span in (one, two)} == {("ValueError", "events")}
+    assert "shopper" not in one.to_json() + two.to_json()
+
+
+@pytest.mark.parametrize("sent", [[], [(b"traceparent", TRACE_PARENT.encode())]])
+async def test_a_request_is_a_span_whose_context_the_app_finds_in_its_header(spans, sent):
+    seen: list[str] = []
+
+    async def app(scope, _receive, send):
+        seen.extend(value.decode() for name, value in scope["headers"] if name == b"traceparent")
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+
+    async def send(_message):
+        pass
+
+    scope = {"type": "http", "method": "BREW", "path": "/webhooks/acme/shopper@example.com", "headers": sent}
+    await asyncio.create_task(Traced(app)(scope, None, send))
+    [told] = spans.get_finished_spans()
+    assert (told.name, told.attributes["http.response.status_code"]) == ("_OTHER /webhooks", 503)
+    assert told.status.status_code is StatusCode.ERROR
+    assert [one[:52] for one in seen] == [f"00-{told.context.trace_id:032x}-{told.context.span_id:016x}"]
+    assert not sent or f"{told.context.trace_id:032x}" == TRACE_PARENT[3:35]
+    assert "acme" not in told.to_json()
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,11 @@ class Step(NamedTuple):
     by_visitor: bool = False
 
 
-_WRITTEN = frozenset({Stage.STARTED, Stage.MESSAGE, Stage.OPTION_CHOSEN})
-_WEBSITE = frozenset({"", "website"})
+WRITTEN = frozenset({Stage.STARTED, Stage.MESSAGE, Stage.OPTION_CHOSEN})
+"""What is written in a conversation, by the visitor or to them."""
+
+WEBSITE = frozenset({"", "website"})
+"""Touchpoints on the shop's own pages."""
 
 
 def conversations(touches: Iterable[Touch], steps: Iterable[Step], nobody: AbstractSet[Identifier]) -> list[Touch]:
@@ -90,7 +93,7 @@ def _whole(conversation_id: str, events: Sequence[Touch | Step]) -> Touch | None
     interactions = [one for one in events if isinstance(one, Touch)]
     ends = [one.occur_time for one in events if isinstance(one, Step) and one.stage is Stage.CLOSED]
     touchpoint = next((one.touchpoint for one in events if one.touchpoint), "")
-    guessed = Channel.CHAT if touchpoint in _WEBSITE else Channel.MESSAGING
+    guessed = Channel.CHAT if touchpoint in WEBSITE else Channel.MESSAGING
     return Touch(
         source=first.source,
         event_id=first.event_id,
@@ -111,7 +114,7 @@ def _whole(conversation_id: str, events: Sequence[Touch | Step]) -> Touch | None
 
 
 def _is_written(event: Touch | Step) -> bool:
-    return event.action is Action.MESSAGE if isinstance(event, Touch) else event.stage in _WRITTEN
+    return event.action is Action.MESSAGE if isinstance(event, Touch) else event.stage in WRITTEN
 
 
 def _is_the_visitors(event: Touch | Step) -> bool:

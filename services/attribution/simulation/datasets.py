@@ -25,11 +25,8 @@ class Key(NamedTuple):
 class _Kept(NamedTuple):
     row_counts: tuple[int, ...]
     blocked: frozenset[int]
+    count_crawlers: bool
     cases: Cases
-
-    @property
-    def rows(self) -> int:
-        return len(self.cases.orders) + len(self.cases.touches) + len(self.cases.pairs)
 
 
 class Datasets:
@@ -45,16 +42,13 @@ class Datasets:
         row_counts = reader.row_counts()
         with self._lock:
             kept = self._kept.get(key)
-        if (
-            kept is None
-            or (kept.row_counts, kept.blocked) != (row_counts, wanted.blocked)
-            or (kept.cases.reach < wanted.reach)
-        ):
-            kept = _Kept(row_counts, wanted.blocked, load(reader, wanted, stop))
-        kept = kept._replace(cases=complete(reader, kept.cases, wanted))
+        known = row_counts, wanted.blocked, wanted.count_crawlers
+        if kept is None or kept[:-1] != known or kept.cases.reach < wanted.reach:
+            kept = _Kept(*known, load(reader, wanted, stop))
+        kept = kept._replace(cases=complete(reader, kept.cases, wanted, stop))
         with self._lock:
             self._kept[key] = kept
             self._kept.move_to_end(key)
-            while len(self._kept) > 1 and sum(one.rows for one in self._kept.values()) > self._most_rows:
+            while len(self._kept) > 1 and sum(one.cases.row_count for one in self._kept.values()) > self._most_rows:
                 self._kept.popitem(last=False)
         return kept.cases

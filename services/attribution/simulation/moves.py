@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from services.attribution.domain.attribute import Attribution, Tier
 from services.attribution.simulation import splits
 from services.attribution.simulation.cases import Flags, Numbers
-from services.attribution.simulation.evaluate import STEPS, Outcome
+from services.attribution.simulation.deciding import STEPS
+from services.attribution.simulation.evaluate import Outcome
 
 
 class Reason(IntEnum):

@@ -1,4 +1,4 @@
-"""Tries models that columns can't: each of a period's orders is decided by itself, page by page."""
+"""Tries models where columns lack what they look at: each of a period's orders is decided by itself, page by page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

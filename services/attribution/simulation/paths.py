@@ -10,7 +10,7 @@ from services.attribution.domain.models import Model
 from services.attribution.domain.touches import Channel
 from services.attribution.simulation import splits
 from services.attribution.simulation.cases import Cases, Flags, Numbers
-from services.attribution.simulation.evaluate import eligible_pairs, eligible_touches
+from services.attribution.simulation.eligible import eligible_pairs, eligible_touches
 from services.attribution.simulation.walked import Walked
 from services.attribution.store import facts
 

@@ -33,14 +33,16 @@ Shares = Callable[[int], Sequence[Fraction]]
 
 
 class Weights(NamedTuple):
-    """Each row's share, positive: whole numbers where they are exact, else floating-point and `exact` for the doubtful.
+    """Each row's share: whole numbers where they are exact, else floating-point and `exact` for the doubtful.
 
-    Equal shares are equal in floating-point too.
+    Shares are not negative, and of no group all 0. Equal shares are equal in floating-point too. Groups that are
+    `unsure` are split by `exact` whatever the others say.
     """
 
     whole: Numbers | None
     floating: Floats | None = None
     exact: Shares | None = None
+    unsure: Flags | None = None
 
 
 def split(total: Numbers, unit: Numbers, grouped: Groups, weights: Weights) -> Numbers:
@@ -50,9 +52,11 @@ def split(total: Numbers, unit: Numbers, grouped: Groups, weights: Weights) -> N
     parts, doubtful = (
         _whole(units, grouped, weights.whole) if weights.whole is not None else _floating(units, grouped, weights)
     )
+    if weights.unsure is not None:
+        doubtful = doubtful | weights.unsure
     for group in np.flatnonzero(doubtful).tolist():
         start, count = int(grouped.start[group]), int(grouped.size[group])
-        parts[start : start + count] = largest_remainder(int(units[group]), _shares(weights, group, start, count))
+        parts[start : start + count] = largest_remainder(int(units[group]), shares(weights, group, start, count))
     parts *= unit[grouped.of_row]
     parts[grouped.start] += finer
     return parts * sign[grouped.of_row]
@@ -69,12 +73,13 @@ def largest_remainder(units: int, shares: Sequence[Fraction]) -> list[int]:
     return parts
 
 
-def _shares(weights: Weights, group: int, start: int, count: int) -> Sequence[Fraction]:
-    if weights.whole is not None:
-        return [Fraction(weight) for weight in weights.whole[start : start + count].tolist()]
-    if weights.exact is None:
+def shares(weights: Weights, group: int, start: int, count: int) -> Sequence[Fraction]:
+    """The exact shares of a group, of so many rows from the start on."""
+    if weights.exact is not None:
+        return weights.exact(group)
+    if weights.whole is None:
         raise ValueError("shares that are not whole numbers need their exact form")
-    return weights.exact(group)
+    return [Fraction(weight) for weight in weights.whole[start : start + count].tolist()]
 
 
 def _whole(units: Numbers, grouped: Groups, weight: Numbers) -> tuple[Numbers, Flags]:

@@ -1,6 +1,6 @@
 """Columns of one table as they are read out of the store, all in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from services.attribution.simulation.cases import Flags, Numbers
-from services.attribution.store.blocks import Layout
+from services.attribution.store.blocks import STEPS, TOUCHES, Layout
 from services.attribution.store.columns import EVERYWHEN, Part
 
 _SPREADING: Final = np.uint64(0x9E3779B97F4A7C15)
@@ -52,6 +52,61 @@ def read(source: Source, layout: Layout, columns: Sequence[str], times: tuple[in
         np.concatenate([np.zeros(0, np.int64), *rows]),
         {name: _joined([(part.columns[i], part.row_count) for part in parts]) for i, name in enumerate(columns)},
     )
+
+
+def columns_of(
+    source: Source, layout: Layout, columns: Collection[str], rows: Numbers, times: tuple[int, int]
+) -> dict[str, Numbers]:
+    """Columns of some rows, in ascending sequence, that are within the times."""
+    if not columns:
+        return {}
+    table = read(source, layout, sorted(columns), times)
+    places = np.searchsorted(table.row, rows)
+    return {name: table.column(name)[places] for name in columns}
+
+
+class Listed(NamedTuple):
+    """What rows list, one row's after the other's: those of row i begin at `start[i]` and end at `start[i + 1]`."""
+
+    start: Numbers
+    lists: Mapping[str, Numbers]
+
+
+def listed(source: Source, layout: Layout, rows: Numbers, times: tuple[int, int] = EVERYWHEN) -> Listed:
+    """What some rows list, in ascending sequence, that are within the times."""
+    counts, pieces = [np.zeros(0, np.int64)], []
+    for part in source.parts(layout, (layout.columns[-1], *layout.lists), times):
+        first, last = np.searchsorted(rows, (part.first_row, part.first_row + part.row_count))
+        mine = rows[first:last] - part.first_row
+        count, *columns = part.columns
+        if count is None:
+            counts.append(np.zeros(len(mine), np.int64))
+            continue
+        ends = np.cumsum(count)
+        chosen = ranges(ends[mine] - count[mine], count[mine])
+        counts.append(count[mine])
+        pieces.append([np.zeros(len(chosen), np.int64) if one is None else one[chosen] for one in columns])
+    start = np.append(0, np.cumsum(np.concatenate(counts)))
+    none = np.zeros(0, np.int64)
+    return Listed(
+        start, {name: np.concatenate([none, *(one[i] for one in pieces)]) for i, name in enumerate(layout.lists)}
+    )
+
+
+def ranges(start: Numbers, size: Numbers) -> Numbers:
+    """The numbers of each range, one range after the other."""
+    ends = np.cumsum(size)
+    found: Numbers = np.repeat(start - ends + size, size) + np.arange(int(ends[-1]) if len(ends) else 0)
+    return found
+
+
+def event_names(source: Source, rows: Numbers) -> dict[int, tuple[str, ...]]:
+    """Source and event id of touches, by their rows, and of steps of conversations, by what `~` makes of theirs."""
+    of_steps = rows < 0
+    found = source.names(TOUCHES, rows[~of_steps])
+    if of_steps.any():
+        found |= {~row: names for row, names in source.names(STEPS, ~rows[of_steps]).items()}
+    return found
 
 
 def within(table: Table, name: str, times: tuple[int, int]) -> Table:

@@ -30,7 +30,7 @@ class ModelSums(NamedTuple):
 def sums(cases: Cases, outcome: Outcome) -> dict[str, ModelSums]:
     """What is credited, by currency."""
     currency = cases.orders.currency[outcome.order]
-    channel = cases.touches.marks[outcome.touch] & facts.CHANNEL_BITS
+    channel = outcome.channel
     found: dict[str, ModelSums] = {}
     for packed in np.unique(currency).tolist():
         mine = np.flatnonzero(currency == packed)

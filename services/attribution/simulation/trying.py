@@ -14,15 +14,16 @@ from services.attribution.domain.touches import Channel
 from services.attribution.simulation import moves as moving
 from services.attribution.simulation import totals
 from services.attribution.simulation.asking import Learning, Trial
-from services.attribution.simulation.cases import Cases, Flags, Numbers
-from services.attribution.simulation.evaluate import Outcome, amount_columns, counted_orders, evaluate, filtered_values
+from services.attribution.simulation.cases import HANDLED, Cases, Flags
+from services.attribution.simulation.eligible import counted_orders, filtered_values, looked_at
+from services.attribution.simulation.evaluate import Outcome, amount_columns, evaluate
 from services.attribution.simulation.loading import Loading
 from services.attribution.simulation.markov import removal_effects
 from services.attribution.simulation.paths import paths
 from services.attribution.simulation.result import MovedOrder, Result, Weight
 from services.attribution.simulation.shapley import shapley_values
 from services.attribution.simulation.stopping import Stop
-from services.attribution.simulation.tables import Source
+from services.attribution.simulation.tables import Source, event_names
 from services.attribution.store import facts
 from services.attribution.store.blocks import ORDERS, TOUCHES
 from services.kernel.failures import FailedPreconditionError
@@ -48,7 +49,11 @@ def loading(trial: Trial) -> Loading:
         blocked=frozenset(map(facts.identifier_number, trial.rules.blocked)),
         # Moved orders are told with all of their amount.
         amounts=frozenset(("gross_micros", "net_micros")).union(*map(amount_columns, models)),
-        values=frozenset[str]().union(*map(filtered_values, models)),
+        values=frozenset[str]().union(*map(filtered_values, models)) - {HANDLED},
+        lines=any(model.by_line for model in models),
+        carts=any(model.through_cart for model in models),
+        conversations=any(model.conversational for model in models),
+        count_crawlers=trial.rules.count_crawlers,
     )
 
 
@@ -89,6 +94,7 @@ class _Done:
 
 
 def _evaluated(cases: Cases, model: Model, counted: Flags, *, stop: Stop, done: _Done, count_crawlers: bool) -> Outcome:
+    cases = looked_at(cases, model)
     bounds = np.linspace(0, len(cases.orders), _CHUNKS + 1).astype(np.int64)
     places = np.searchsorted(cases.pairs.order, bounds)
     outcomes = []
@@ -151,8 +157,8 @@ def _listed(
         )
     )[:count]
     credited = [_credited(outcome, [order for _, _, order, _ in listed]) for outcome in outcomes]
-    rows = [cases.touches.row[touch] for touches in credited for touch in touches.values()]
-    events = source.names(TOUCHES, np.concatenate([np.zeros(0, np.int64), *rows]))
+    rows = [row for touches in credited for mine in touches.values() for row in mine]
+    events = event_names(source, np.array(rows, np.int64))
     return [
         MovedOrder(
             source=name[0],
@@ -160,16 +166,17 @@ def _listed(
             currency_code=facts.currency_code(int(cases.orders.currency[order])),
             gross_micros=-amount,
             reason=moving.Reason(why),
-            simulated=tuple(events[row][1] for row in cases.touches.row[credited[0][order]].tolist()),
-            compared=tuple(events[row][1] for row in cases.touches.row[credited[1][order]].tolist()),
+            simulated=tuple(events[row][1] for row in credited[0][order]),
+            compared=tuple(events[row][1] for row in credited[1][order]),
         )
         for amount, name, order, why in listed
     ]
 
 
-def _credited(outcome: Outcome, orders: list[int]) -> dict[int, Numbers]:
-    """The credited touches of some orders."""
-    return {
-        order: outcome.touch[np.searchsorted(outcome.order, order) : np.searchsorted(outcome.order, order, "right")]
-        for order in orders
-    }
+def _credited(outcome: Outcome, orders: list[int]) -> dict[int, list[int]]:
+    """The credited touches of some orders, each once though it may be credited for several lines."""
+    found = {}
+    for order in orders:
+        first, last = np.searchsorted(outcome.order, order), np.searchsorted(outcome.order, order, "right")
+        found[order] = list(dict.fromkeys(outcome.touch[first:last].tolist()))
+    return found

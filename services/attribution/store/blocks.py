@@ -26,11 +26,21 @@ _LOOK_EVERY: Final = 64
 
 
 class Layout(NamedTuple):
-    """A table of blocks. Columns hold 8 bytes a row, or nothing when all are 0; `names` are texts a row."""
+    """A table of blocks. Columns hold 8 bytes a row, or nothing when all are 0; `names` are texts a row.
+
+    `lists` hold 8 bytes for each thing that a row lists, all of a row's as many: the last column says how many. The
+    first list is always there; the others hold nothing when all are 0.
+    """
 
     table: str
     columns: tuple[str, ...]
     names: int
+    lists: tuple[str, ...] = ()
+
+    @property
+    def packed(self) -> tuple[str, ...]:
+        """Everything that a block has of its rows, in the sequence of `Block.columns`."""
+        return (*self.columns, *self.lists, "names")
 
 
 TOUCHES: Final = Layout(
@@ -50,10 +60,41 @@ TOUCHES: Final = Layout(
         "agent_id",
         "campaign",
         "experience_id",
+        "product_count",
+    ),
+    names=2,
+    lists=("products",),
+)
+"""Touches; names are source and event id."""
+
+STEPS: Final = Layout(
+    "step_block",
+    (
+        "occur_time",
+        "marks",
+        "session",
+        "visitor",
+        "email",
+        "phone",
+        "customer",
+        "conversation",
+        "click",
+        "touchpoint",
+        "bot_name",
+        "agent_id",
+        "campaign",
     ),
     names=2,
 )
-"""Touches; names are source and event id."""
+"""Steps of conversations; names are source and event id."""
+
+SEEN: Final = Layout(
+    "seen_block",
+    ("occur_time", "marks", "session", "visitor", "email", "phone", "customer", "click", "product_count"),
+    names=0,
+    lists=("products",),
+)
+"""Products seen in the shop, or put in the cart."""
 
 ORDERS: Final = Layout(
     "order_block",
@@ -77,23 +118,33 @@ ORDERS: Final = Layout(
         "phone",
         "customer",
         "click",
+        "line_count",
     ),
     names=2,
+    lists=(
+        "line_product",
+        "line_variant",
+        "line_sku",
+        "line_gross",
+        "line_tax",
+        "line_given_back",
+        "line_tax_given_back",
+    ),
 )
 """Orders, one row for each state that they were in: the last counts. Names are source and order id."""
 
 IDENTIFIERS: Final = Layout("identifier_block", ("told_time", "identifier", "kind", "marks", "person_id"), names=0)
 """Whom identifiers name, one row for each change: the last counts."""
 
-LAYOUTS: Final = (TOUCHES, ORDERS, IDENTIFIERS)
+LAYOUTS: Final = (TOUCHES, ORDERS, IDENTIFIERS, STEPS, SEEN)
 
 
 def table_statements(layout: Layout) -> list[str]:
     """Makes a layout's table. Columns are numbers that don't compress, and are fetched one by one."""
-    columns = [*layout.columns, "names"]
+    columns = layout.packed
     stored = "".join(f", {column} bytea STORAGE EXTERNAL NOT NULL" for column in columns)
     return [
-        f"""CREATE TABLE {layout.table} (
+        f"""CREATE TABLE IF NOT EXISTS {layout.table} (
                 tenant_id text NOT NULL,
                 first_row bigint NOT NULL,
                 row_count bigint NOT NULL,
@@ -101,12 +152,12 @@ def table_statements(layout: Layout) -> list[str]:
                 first_time bigint NOT NULL,
                 last_time bigint NOT NULL{stored},
                 PRIMARY KEY (tenant_id, first_row))""",
-        f"CREATE INDEX {layout.table}_unsealed ON {layout.table} (tenant_id, level) WHERE level < {SEALED}",
+        f"CREATE INDEX IF NOT EXISTS {layout.table}_unsealed ON {layout.table} (tenant_id, level) WHERE level < {SEALED}",
     ]
 
 
 class Block(NamedTuple):
-    """Some rows column by column, in the layout's sequence, the names last; the first and the last of their times."""
+    """Some rows column by column, in the sequence of `Layout.packed`; the first and the last of their times."""
 
     row_count: int
     first_time: int
@@ -118,7 +169,10 @@ def pack(layout: Layout, rows: Sequence[Row]) -> Block:
     """At least one row as a block."""
     times, *others = zip(*((row.time, *row.numbers) for row in rows), strict=True)
     form = struct.Struct(f"<{len(rows)}q")
-    packed = (form.pack(*column) if any(column) else b"" for column in (times, *others))
+    packed = [form.pack(*column) if any(column) else b"" for column in (times, *others)]
+    for number in range(len(layout.lists)):
+        listed = [one for row in rows for one in row.lists[number]]
+        packed.append(struct.pack(f"<{len(listed)}q", *listed) if number == 0 or any(listed) else b"")
     names = "".join(f"{name}\0" for row in rows for name in row.names) if layout.names else ""
     return Block(len(rows), min(times), max(times), (*packed, names.encode()))
 
@@ -144,7 +198,7 @@ async def append_blocks(connection: AsyncConnection, layout: Layout, blocks: Map
         "first_times": numbers(block.first_time for block in blocks.values()),
         "last_times": numbers(block.last_time for block in blocks.values()),
     }
-    for index, column in enumerate((*layout.columns, "names")):
+    for index, column in enumerate(layout.packed):
         bound[column] = [block.columns[index] for block in blocks.values()]
     appended = (await connection.execute(_append(layout), bound)).all()
     await merge(connection, layout, [one.tenant_id for one in appended if _passes_mark(one.first_row, one.row_count)])
@@ -185,7 +239,7 @@ def _chosen(levels: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | No
 
 @cache
 def _append(layout: Layout) -> TextClause:
-    columns = [*layout.columns, "names"]
+    columns = layout.packed
     return text(
         f"""INSERT INTO {layout.table}
                 (tenant_id, first_row, row_count, level, first_time, last_time, {", ".join(columns)})
@@ -210,14 +264,17 @@ def _unsealed(layout: Layout) -> TextClause:
 
 @cache
 def _merge(layout: Layout) -> TextClause:
+
+    def filled(column: str, size: str) -> str:
+        """A column's blocks one after the other; where one that is 0 in all rows has so many bytes."""
+        return f"""CASE WHEN max(octet_length({column})) = 0 THEN ''::bytea
+                   ELSE string_agg(CASE WHEN {column} = '' THEN decode(repeat('00', {size}), 'hex')
+                                        ELSE {column} END, ''::bytea ORDER BY first_row) END"""
+
     joined = ", ".join(
         chain(
-            (
-                f"""CASE WHEN max(octet_length({one})) = 0 THEN ''::bytea
-                    ELSE string_agg(CASE WHEN {one} = '' THEN decode(repeat('00', CAST(8 * row_count AS int)), 'hex')
-                                         ELSE {one} END, ''::bytea ORDER BY first_row) END"""
-                for one in layout.columns
-            ),
+            (filled(one, "CAST(8 * row_count AS int)") for one in layout.columns),
+            (filled(one, f"octet_length({layout.lists[0]})") for one in layout.lists),
             ("string_agg(names, ''::bytea ORDER BY first_row)",),
         )
     )
@@ -232,7 +289,7 @@ def _merge(layout: Layout) -> TextClause:
                   AND small.level BETWEEN merging.from_level AND merging.through_level
                 RETURNING small.*, merging.to_level)
             INSERT INTO {layout.table}
-                (tenant_id, first_row, row_count, level, first_time, last_time, {", ".join(layout.columns)}, names)
+                (tenant_id, first_row, row_count, level, first_time, last_time, {", ".join(layout.packed)})
             SELECT tenant_id, min(first_row), sum(row_count), to_level, min(first_time), max(last_time), {joined}
             FROM gone GROUP BY tenant_id, to_level"""
     )

@@ -92,6 +92,11 @@ async def place_of(connection: AsyncConnection) -> Place:
     return Place(address, schema)
 
 
+async def has_gap(connection: AsyncConnection) -> bool:
+    """True while columns lack lines, steps and products seen of what was told before there were such."""
+    return bool((await connection.execute(_HAS_GAP)).scalar_one())
+
+
 @contextmanager
 def reading(place: Place, tenant_id: str, look: Callable[[], None]) -> Iterator[tuple[Reader, Callable[[], None]]]:
     """A reader of a tenant's blocks, and what another thread may call to end its statement."""
@@ -105,6 +110,8 @@ def reading(place: Place, tenant_id: str, look: Callable[[], None]) -> Iterator[
 def _numbers(packed: bytes) -> Numbers | None:
     return np.frombuffer(packed, "<i8") if packed else None
 
+
+_HAS_GAP: Final = text("SELECT EXISTS (SELECT FROM column_gap)")
 
 _SCHEMA: Final = text("SELECT current_schema()")
 

@@ -7,6 +7,8 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from services.attribution.domain.amounts import order_amount
+from services.attribution.domain.baskets import Seen
+from services.attribution.domain.conversations import Step
 from services.attribution.domain.models import Basis
 from services.attribution.domain.orders import Told
 from services.attribution.domain.snapshot import Snapshot
@@ -31,12 +33,16 @@ _TOUCH_PLACES: Final = {kind: place for place, kind in enumerate(TOUCH_KINDS)}
 _ORDER_PLACES: Final = {kind: place for place, kind in enumerate(ORDER_KINDS)}
 _SPACES: Final = {kind: str(int(kind)).encode() for kind in Kind}
 
+_LINE: Final = 7
+"""Numbers of a line."""
+
 BASES: Final = (Basis.TOTAL, Basis.WITHOUT_TAX, Basis.WITHOUT_SHIPPING, Basis.WITHOUT_TAX_AND_SHIPPING)
 """What of an order's amount is kept, gross and net of each."""
 
 # Bits of a touch's marks.
 CHANNEL_BITS: Final = 0b111
 ACTION_SHIFT: Final = 3
+ACTION_BITS: Final = 0b111
 ANSWER_SHIFT: Final = 6
 CRAWLER_BIT: Final = 1 << 8
 MARKS: Final = 1 << 9
@@ -49,17 +55,26 @@ DELETED_BIT: Final = 1 << 3
 TRASHED_BIT: Final = 1 << 4
 CANCELLED_BIT: Final = 1 << 5
 
+# Bits of the marks of a step in a conversation.
+STAGE_BITS: Final = 0b111
+BY_AGENT_BIT: Final = 1 << 3
+
+# Bits of the marks of products seen.
+ADDED_BIT: Final = 1
+SEEN_BY_CRAWLER_BIT: Final = 1 << 1
+
 # Bits of an identifier's marks.
 HUB_BIT: Final = 1
 PERSON_BIT: Final = 2
 
 
 class Row(NamedTuple):
-    """A row of a block: its time first (0 where there is none), then its numbers, and its names."""
+    """A row of a block: its time first (0 where there is none), then its numbers, its names, and what it lists."""
 
     time: int
     numbers: tuple[int, ...]
     names: tuple[str, ...] = ()
+    lists: tuple[tuple[int, ...], ...] = ()
 
 
 @lru_cache(maxsize=4096)
@@ -70,6 +85,12 @@ def number(space: str, value: str) -> int:
     depends on it. Kept, since few words are said again and again.
     """
     return _number(space.encode(), value) if value else ABSENT
+
+
+@lru_cache(maxsize=16_384)
+def product_number(name: str) -> int:
+    """What a product is called, as a number. Kept: the same are shown and bought again and again."""
+    return _number(b"product", name) if name else ABSENT
 
 
 @lru_cache(maxsize=16_384)
@@ -100,8 +121,39 @@ def touch_row(touch: Touch) -> Row:
             number("agent", touch.agent_id),
             number("campaign", touch.campaign),
             number("experience", touch.experience_id),
+            len(touch.product_ids),
         ),
         (touch.source, touch.event_id),
+        (tuple(map(product_number, touch.product_ids)),),
+    )
+
+
+def step_row(step: Step) -> Row:
+    """A step of a conversation as `store.blocks.STEPS` keeps it."""
+    return Row(
+        step.occur_time,
+        (
+            step.stage | (BY_AGENT_BIT if step.by_agent else 0),
+            *_of_kinds(step.identifiers, _TOUCH_PLACES),
+            number("touchpoint", step.touchpoint),
+            number("bot", step.bot_name),
+            number("agent", step.agent_id),
+            number("campaign", step.campaign),
+        ),
+        (step.source, step.event_id),
+    )
+
+
+def seen_row(seen: Seen) -> Row:
+    """Products seen as `store.blocks.SEEN` keeps them."""
+    return Row(
+        seen.occur_time,
+        (
+            (ADDED_BIT if seen.added else 0) | (SEEN_BY_CRAWLER_BIT if seen.crawler else 0),
+            *_of_kinds(seen.identifiers, _ORDER_PLACES),
+            len(seen.product_ids),
+        ),
+        lists=(tuple(map(product_number, seen.product_ids)),),
     )
 
 
@@ -127,9 +179,28 @@ def order_row(told: Sequence[Told], sale: Snapshot) -> Row | None:
             currency_number(sale.currency_code),
             *_amounts(sale),
             *_of_kinds(sale.identifiers, _ORDER_PLACES),
+            len(sale.lines),
         ),
         (sale.source, sale.order_id),
+        _lines(sale),
     )
+
+
+def _lines(sale: Snapshot) -> tuple[tuple[int, ...], ...]:
+    """Of each line what its product is called, and its amounts; a stock-keeping unit only where it is a name more."""
+    named = [
+        (
+            product_number(line.product_id),
+            product_number(line.variant_id),
+            ABSENT if line.sku == line.product_id else product_number(line.sku),
+            line.gross_micros,
+            line.gross_tax_micros,
+            line.gross_micros - line.net_micros,
+            line.gross_tax_micros - line.net_tax_micros,
+        )
+        for line in sale.lines
+    ]
+    return tuple(zip(*named, strict=True)) if named else ((),) * _LINE
 
 
 def _amounts(sale: Snapshot) -> Iterable[int]:

@@ -51,11 +51,11 @@ class FoundTouch(NamedTuple):
 
 
 _INSERT = text(
-    """INSERT INTO touch (tenant_id, source, event_id, event)
-       SELECT tenant_id, source, event_id, substring(:events FROM start FOR length)
-       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]),
-                   CAST(:starts AS int[]), CAST(:lengths AS int[]))
-            AS told (tenant_id, source, event_id, start, length)
+    """INSERT INTO touch (tenant_id, occur_micros, source, event_id, event)
+       SELECT tenant_id, occur_micros, source, event_id, substring(:events FROM start FOR length)
+       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]),
+                   CAST(:event_ids AS text[]), CAST(:starts AS int[]), CAST(:lengths AS int[]))
+            AS told (tenant_id, occur_micros, source, event_id, start, length)
        ON CONFLICT DO NOTHING RETURNING tenant_id, source, event_id"""
 ).bindparams(bindparam("events", type_=LargeBinary))
 
@@ -77,6 +77,7 @@ def _events_of(conversation: str) -> str:
 # LATERAL with OFFSET 0 holds the planner to one look-up by key for each row asked for, also while the tables are young
 # and their statistics say that they are empty. Most of an order's identifiers are its person's too: each is looked for
 # once. Whether there are conversations is asked once in a statement: most shops without a chat need no more than this.
+# It is asked for the last, which an index tells: for any, the table would be read until one of the tenant's comes.
 _FIND = text(
     f"""WITH asked AS MATERIALIZED (
             SELECT * FROM unnest(CAST(:numbers AS int[]), CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]),
@@ -102,21 +103,22 @@ _FIND = text(
                 WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
                   AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind) OFFSET 0) AS named
             WHERE asked.conversations
-              AND EXISTS (SELECT FROM conversation_identifier AS any_one
-                          WHERE any_one.tenant_id = ANY(CAST(:tenants AS text[])) OFFSET 0)),
+              AND EXISTS (SELECT FROM unnest(CAST(:tenants AS text[])) AS tenant (tenant_id)
+                          WHERE (SELECT max(conversation_id) FROM conversation_identifier
+                                 WHERE tenant_id = tenant.tenant_id) IS NOT NULL OFFSET 0)),
         match AS (
-            SELECT asked.number, asked.tenant_id, found.source, found.event_id
+            SELECT asked.number, asked.tenant_id, found.occur_micros, found.source, found.event_id
             FROM asked
             CROSS JOIN LATERAL (
-                SELECT source, event_id FROM touch_identifier
+                SELECT occur_micros, source, event_id FROM touch_identifier
                 WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
                   AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind)
                   AND occur_micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found
             UNION
-            SELECT conversation.number, conversation.tenant_id, found.source, found.event_id
+            SELECT conversation.number, conversation.tenant_id, found.occur_micros, found.source, found.event_id
             FROM conversation
             CROSS JOIN LATERAL (
-                SELECT source, event_id FROM touch_identifier AS event
+                SELECT occur_micros, source, event_id FROM touch_identifier AS event
                 WHERE {_events_of("conversation")} OFFSET 0) AS found
             WHERE EXISTS (SELECT FROM touch_identifier AS event
                           WHERE {_events_of("conversation")} AND event.occur_micros >= conversation.from_micros OFFSET 0)
@@ -127,7 +129,8 @@ _FIND = text(
         FROM match
         CROSS JOIN LATERAL (
             SELECT event FROM touch
-            WHERE tenant_id = match.tenant_id AND source = match.source AND event_id = match.event_id OFFSET 0) AS touch"""
+            WHERE tenant_id = match.tenant_id AND occur_micros = match.occur_micros
+              AND source = match.source AND event_id = match.event_id OFFSET 0) AS touch"""
 )
 
 _INSERT_CONVERSATIONS = text(
@@ -167,6 +170,7 @@ async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch
         _INSERT,
         {
             "tenant_ids": texts(touch.tenant_id for touch in by_key.values()),
+            "occur_micros": numbers(touch.occur_micros for touch in by_key.values()),
             "sources": texts(touch.source for touch in by_key.values()),
             "event_ids": texts(touch.event_id for touch in by_key.values()),
             "events": events.together,

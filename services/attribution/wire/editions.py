@@ -22,12 +22,13 @@ _OWN_SOURCE = "touchstone"
 class Cause(NamedTuple):
     """What caused an entry, its position in the log that told of it, and when that was received.
 
-    The time is in microseconds since 1970, 0 where it is not known.
+    The time is in microseconds since 1970, 0 where it is not known. `trace_parent` is the trace that it belongs to.
     """
 
     kind: credit_pb2.Cause.Kind.ValueType
     position: int
     receive_micros: int = 0
+    trace_parent: str = ""
 
 
 def cause_kind(number: int) -> credit_pb2.Cause.Kind.ValueType:
@@ -37,7 +38,10 @@ def cause_kind(number: int) -> credit_pb2.Cause.Kind.ValueType:
 
 def published(stored: bytes, cause: Cause, edition: int) -> bytes:
     """The entry as it is published: the fields that are not stored are the message's last, so they follow it."""
-    told = credit_pb2.OrderCredits(cause=credit_pb2.Cause(kind=cause.kind, position=cause.position), edition=edition)
+    told = credit_pb2.OrderCredits(
+        cause=credit_pb2.Cause(kind=cause.kind, position=cause.position, trace_parent=cause.trace_parent),
+        edition=edition,
+    )
     if cause.receive_micros:
         told.cause.receive_time.FromMicroseconds(cause.receive_micros)
     return stored + told.SerializeToString()

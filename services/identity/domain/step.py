@@ -3,8 +3,9 @@
 A step looks only at what it touches. Identifiers that hang together by observations are a *region*, named by its
 smallest one like a person; decisions divide a region into persons. Where observations and links are only added, regions
 and persons can only grow together, so their names are enough. Where an identifier begins to name nobody, or a pair is
-unlinked, the region is *torn*: it is made again from all of its observations. A hub is a region of its own; it keeps
-copies of the observations that mention it, for the day on which it may name somebody again.
+unlinked, the region is *torn*: it is made again from all of its observations. Of a large region only small parts may
+*leave*: these are made again, and the rest stays as it is. A hub is a region of its own; it keeps copies of the
+observations that mention it, for the day on which it may name somebody again.
 """
 
 from collections import Counter
@@ -45,8 +46,9 @@ class Naming:
 class Step:
     """All that a step looks at.
 
-    `links` are the observations that are new, or that count anew: those of torn regions and of hubs that name somebody
-    again (`freed`). Each has its `clear` members, without the hubs.
+    `links` are the observations that are new, or that count anew: those of torn regions, of what leaves a region, and of
+    hubs that name somebody again (`freed`). Each has its `clear` members, without the hubs. `leaving` are identifiers
+    that leave their region, `kept_in` the regions in which links are kept that may have to leave with them.
     """
 
     standings: Mapping[Node, Standing]
@@ -55,6 +57,8 @@ class Step:
     naming: Naming
     torn: AbstractSet[Node]
     freed: AbstractSet[Node]
+    leaving: AbstractSet[Node] = frozenset()
+    kept_in: Mapping[Members, Node] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -66,6 +70,8 @@ class Step:
         naming: Naming,
         torn: AbstractSet[Node],
         freed: AbstractSet[Node],
+        leaving: AbstractSet[Node] = frozenset(),
+        kept_in: Mapping[Members, Node] | None = None,
     ) -> "Step":
         """A step in which hubs that `naming` did not judge stay hubs."""
         staying = {node for node, standing in standings.items() if standing.hub and node not in freed}
@@ -77,11 +83,13 @@ class Step:
             naming=Naming(hubs=hubs, emails=naming.emails),
             torn=torn,
             freed=freed,
+            leaving=leaving,
+            kept_in=kept_in or {},
         )
 
-    def keeps_place(self, standing: Standing) -> bool:
+    def keeps_place(self, node: Node, standing: Standing) -> bool:
         """True when what is kept about the identifier's region and person still holds, or has only grown."""
-        return not standing.hub and standing.region not in self.torn
+        return not standing.hub and standing.region not in self.torn and node not in self.leaving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +105,8 @@ class Changes:
     """What a step changes.
 
     `added` and `changed` are where identifiers stand now that were not known and that were. `dropped` regions lose all
-    observations, `moved` ones are renamed, then `observations` (region, members) are put in. `memberships` and `hubs`
+    observations and others those `removed` (region, members), `moved` ones are renamed, then `observations` are put in.
+    `memberships` and `hubs`
     are the standings to publish, by identifier.
     """
 
@@ -105,6 +114,7 @@ class Changes:
     changed: dict[Node, Standing] = field(default_factory=dict)
     observations: set[tuple[Node, Members]] = field(default_factory=set)
     dropped: AbstractSet[Node] = frozenset()
+    removed: set[tuple[Node, Members]] = field(default_factory=set)
     moved: dict[Node, Node] = field(default_factory=dict)
     memberships: dict[Node, Standing] = field(default_factory=dict)
     hubs: dict[Node, Standing] = field(default_factory=dict)
@@ -178,11 +188,20 @@ def torn_regions(standings: Mapping[Node, Standing], hubs: AbstractSet[Node], un
     return torn
 
 
+def leaving_regions(standings: Mapping[Node, Standing], hubs: AbstractSet[Node]) -> dict[Node, set[Node]]:
+    """The identifiers that became hubs, by the region that they leave."""
+    found: dict[Node, set[Node]] = {}
+    for node, standing in standings.items():
+        if node in hubs and not standing.hub:
+            found.setdefault(standing.region, set()).add(node)
+    return found
+
+
 def settle(step: Step) -> Settlement:
     """Joins what belongs together after the step."""
     regions, persons = Components(), Components()
     for node, standing in step.standings.items():
-        if step.keeps_place(standing):
+        if step.keeps_place(node, standing):
             regions.join((node, standing.region))
             persons.join((node, standing.person))
     for clear in step.links.values():
@@ -197,7 +216,7 @@ def regions_to_load(step: Step, settlement: Settlement) -> set[Node]:
     return {
         standing.region
         for node, standing in step.standings.items()
-        if step.keeps_place(standing)
+        if step.keeps_place(node, standing)
         and (
             settlement.regions.of(standing.region) != standing.region
             or settlement.persons.of(standing.person) != standing.person
@@ -226,16 +245,26 @@ def differences(
             changes.memberships[node] = new
         if new.hub != (old is not None and old.hub):
             changes.hubs[node] = new
+    _place(step, settlement, changes)
+    return changes
+
+
+def _place(step: Step, settlement: Settlement, changes: Changes) -> None:
+    """Where the step's observations are kept from now on, and which regions have other names."""
+    of = settlement.regions.of
     for members, clear in step.links.items():
         if clear:
-            changes.observations.add((settlement.regions.of(clear[0]), members))
+            changes.observations.add((of(clear[0]), members))
         if len(clear) < len(members):
             changes.observations.update((node, members) for node in members if node in step.naming.hubs)
-    for standing in step.standings.values():
-        region = settlement.regions.of(standing.region)
-        if step.keeps_place(standing) and region != standing.region:
+    for members, region in step.kept_in.items():
+        clear = step.links[members]
+        if not clear or of(clear[0]) != of(region):
+            changes.removed.add((region, members))
+    for node, standing in step.standings.items():
+        region = of(standing.region)
+        if step.keeps_place(node, standing) and region != standing.region:
             changes.moved[standing.region] = region
-    return changes
 
 
 def _mentioned(observations: AbstractSet[Members], nodes: AbstractSet[Node]) -> set[Node]:
@@ -263,7 +292,7 @@ def _standing_after(
     if old is None:
         region, person = settlement.regions.of(node), settlement.persons.of(node)
         return Standing(value, region, person, region in shared, False, step.naming.emails.get(node, ()))
-    region, person = (old.region, old.person) if step.keeps_place(old) else (node, node)
+    region, person = (old.region, old.person) if step.keeps_place(node, old) else (node, node)
     region, person = settlement.regions.of(region), settlement.persons.of(person)
     emails = step.naming.emails.get(node, old.emails)
     return Standing(value, region, person, region in shared or old.published, False, emails)

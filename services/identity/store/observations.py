@@ -12,6 +12,12 @@ from services.identity.store.arrays import NodesOfTenants, columns
 Observations = dict[str, dict[Node, set[Members]]]
 """By tenant and region."""
 
+Region = tuple[str, Node]
+"""A tenant's region."""
+
+ALL = 2**31 - 1
+"""More observations than a region has."""
+
 _FIND = text(
     """SELECT asked.tenant_id, members
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:regions AS bigint[]), CAST(:members AS text[]))
@@ -30,6 +36,64 @@ _READ = text(
            WHERE tenant_id = asked.tenant_id AND region = asked_region OFFSET 0) AS found"""
 )
 
+# Observations of wide regions are in an index by what they mention. No other index may come first: a region is large.
+_READ_MENTIONING = text(
+    """SELECT asked.tenant_id, asked_region, node, found.members
+       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:regions AS bigint[]), CAST(:nodes AS bigint[]))
+           AS asked (tenant_id, asked_region, node)
+       CROSS JOIN LATERAL (
+           SELECT members FROM (
+               SELECT tenant_id, region, members FROM observation WHERE wide AND members @> ARRAY[asked.node] OFFSET 0
+           ) AS mentioning
+           WHERE mentioning.tenant_id = asked.tenant_id AND mentioning.region = asked_region LIMIT :most) AS found"""
+)
+
+_READ_WIDE = text(
+    """SELECT wide_region.tenant_id, region FROM wide_region
+       JOIN unnest(CAST(:tenant_ids AS text[]), CAST(:nodes AS bigint[])) AS asked (tenant_id, asked_region)
+         ON wide_region.tenant_id = asked.tenant_id AND region = asked_region"""
+)
+
+_WIDEN = text(
+    """INSERT INTO wide_region (tenant_id, region)
+       SELECT tenant_id, asked_region
+       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:nodes AS bigint[])) AS asked (tenant_id, asked_region)
+       ON CONFLICT DO NOTHING"""
+)
+
+# A wide region that takes another's name makes that one wide.
+_MOVE_WIDE = text(
+    """WITH moving AS (
+           SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:nodes AS bigint[]), CAST(:new_regions AS bigint[]))
+               AS moving (tenant_id, old_region, new_region)),
+       gone AS (
+           DELETE FROM wide_region USING moving
+           WHERE wide_region.tenant_id = moving.tenant_id AND region = old_region
+           RETURNING moving.tenant_id, new_region)
+       INSERT INTO wide_region (tenant_id, region) SELECT DISTINCT tenant_id, new_region FROM gone
+       ON CONFLICT DO NOTHING RETURNING tenant_id, region"""
+)
+
+_MAKE_WIDE = text(
+    """UPDATE observation SET wide = true
+       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:nodes AS bigint[])) AS asked (tenant_id, asked_region)
+       WHERE observation.tenant_id = asked.tenant_id AND region = asked_region AND NOT wide"""
+)
+
+_NARROW = text(
+    """DELETE FROM wide_region
+       USING unnest(CAST(:tenant_ids AS text[]), CAST(:nodes AS bigint[])) AS asked (tenant_id, asked_region)
+       WHERE wide_region.tenant_id = asked.tenant_id AND region = asked_region"""
+)
+
+_REMOVE = text(
+    """DELETE FROM observation
+       USING unnest(CAST(:tenant_ids AS text[]), CAST(:regions AS bigint[]), CAST(:members AS text[]))
+           AS asked (tenant_id, asked_region, asked_members)
+       WHERE observation.tenant_id = asked.tenant_id AND region = asked_region
+         AND digest = hash_array_extended(CAST(asked_members AS bigint[]), 0)"""
+)
+
 _DROP = text(
     """DELETE FROM observation
        USING unnest(CAST(:tenant_ids AS text[]), CAST(:nodes AS bigint[])) AS asked (tenant_id, asked_region)
@@ -37,15 +101,19 @@ _DROP = text(
 )
 
 _MOVE = text(
-    """UPDATE observation SET region = new_region
+    """UPDATE observation
+       SET region = new_region,
+           wide = wide OR EXISTS (SELECT FROM wide_region
+                                  WHERE wide_region.tenant_id = asked.tenant_id AND region = new_region)
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:nodes AS bigint[]), CAST(:new_regions AS bigint[]))
            AS asked (tenant_id, old_region, new_region)
        WHERE observation.tenant_id = asked.tenant_id AND region = old_region"""
 )
 
 _ADD = text(
-    """INSERT INTO observation (tenant_id, region, members)
-       SELECT tenant_id, region, CAST(members AS bigint[])
+    """INSERT INTO observation (tenant_id, region, members, wide)
+       SELECT tenant_id, region, CAST(members AS bigint[]),
+              EXISTS (SELECT FROM wide_region WHERE wide_region.tenant_id = put.tenant_id AND wide_region.region = put.region)
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:regions AS bigint[]), CAST(:members AS text[]))
            AS put (tenant_id, region, members)
        ON CONFLICT (tenant_id, region, digest) DO NOTHING"""
@@ -74,11 +142,48 @@ async def read(connection: AsyncConnection, regions: NodesOfTenants) -> Observat
     return observations
 
 
+async def read_wide(connection: AsyncConnection, regions: NodesOfTenants) -> list[Region]:
+    """Those of the regions that are wide: what mentions an identifier of theirs is found without reading all of them."""
+    parameters = columns(regions)
+    if not parameters:
+        return []
+    return [(tenant_id, region) for tenant_id, region in await connection.execute(_READ_WIDE, parameters)]
+
+
+async def read_mentioning(
+    connection: AsyncConnection, asked: Mapping[Region, Iterable[Node]], most: int
+) -> dict[Region, dict[Node, list[Members]]]:
+    """Observations of wide regions by the identifiers that they mention, at most so many of each."""
+    rows = [(*region, node) for region in sorted(asked) for node in sorted(asked[region])]
+    tenant_ids, regions, nodes = zip(*rows, strict=True)
+    parameters = {"tenant_ids": texts(tenant_ids), "regions": numbers(regions), "nodes": numbers(nodes), "most": most}
+    found: dict[Region, dict[Node, list[Members]]] = {}
+    for tenant_id, region, node, members in await connection.execute(_READ_MENTIONING, parameters):
+        found.setdefault((tenant_id, region), {}).setdefault(node, []).append(tuple(members))
+    return found
+
+
+async def widen(connection: AsyncConnection, regions: NodesOfTenants) -> None:
+    """Makes regions wide, also before they have any observations."""
+    parameters = columns(regions)
+    if parameters:
+        await connection.execute(_WIDEN, parameters)
+        await connection.execute(_MAKE_WIDE, parameters)
+
+
 async def drop(connection: AsyncConnection, regions: NodesOfTenants) -> None:
     """Forgets every observation of the regions."""
     parameters = columns(regions)
     if parameters:
         await connection.execute(_DROP, parameters)
+        await connection.execute(_NARROW, parameters)
+
+
+async def remove(connection: AsyncConnection, placed: Mapping[str, Iterable[tuple[Node, Members]]]) -> None:
+    """Forgets observations of regions."""
+    parameters = _placed_columns(placed)
+    if parameters:
+        await connection.execute(_REMOVE, parameters)
 
 
 async def move(connection: AsyncConnection, renamed: Mapping[str, Mapping[Node, Node]]) -> None:
@@ -86,7 +191,13 @@ async def move(connection: AsyncConnection, renamed: Mapping[str, Mapping[Node, 
     parameters = columns(renamed)
     if parameters:
         new_regions = numbers(new for _, names in sorted(renamed.items()) for _, new in sorted(names.items()))
-        await connection.execute(_MOVE, {**parameters, "new_regions": new_regions})
+        bound = {**parameters, "new_regions": new_regions}
+        widened: dict[str, set[Node]] = {}
+        for tenant_id, region in await connection.execute(_MOVE_WIDE, bound):
+            widened.setdefault(tenant_id, set()).add(region)
+        if widened:
+            await connection.execute(_MAKE_WIDE, columns(widened))
+        await connection.execute(_MOVE, bound)
 
 
 async def add(connection: AsyncConnection, placed: Mapping[str, Iterable[tuple[Node, Members]]]) -> None:

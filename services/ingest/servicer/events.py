@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import grpc
+from opentelemetry.trace import SpanKind
 from touchstone.ingest.v1 import event_pb2
 from touchstone.ingest.v1 import event_service_pb2 as pb
 from touchstone.ingest.v1 import event_service_pb2_grpc as pb_grpc
@@ -83,7 +84,9 @@ class EventServicer(pb_grpc.EventServiceServicer):
         deliveries = Deliveries(request.deliveries, tenants, now=time.time_ns())
         batches = deliveries.batches()
         renamed = _renamed(tenants.values())
-        statuses = await asyncio.gather(*(self._event_log.append(batch, renamed) for batch in batches))
+        traces = (delivery.trace_parent for delivery in request.deliveries)
+        with telemetry.spans("append events", traces, kind=SpanKind.PRODUCER):
+            statuses = await asyncio.gather(*(self._event_log.append(batch, renamed) for batch in batches))
         # After what was delivered with them: it is reached too.
         demands = demands_by_partition(request.deliveries, tenants, datetime.now(UTC))
         await asyncio.gather(*(self._record(partition, asked) for partition, asked in demands.items()))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from services.reporting.domain import conversations
+from services.reporting.domain import conversations, messages
 from services.reporting.domain.conversation_cells import Rules, last_message, path
 from services.reporting.domain.conversations import Event, Step
 from services.reporting.domain.journeys import Run
@@ -12,13 +12,15 @@ from services.reporting.domain.records import Column, Is, RecordKind
 _SECOND: Final = 1_000_000_000
 OPEN: Final = "OPEN"
 """A conversation that has not ended."""
+TAGS_APART: Final = "\x1f"
 RUNNING, COMPLETED, CANCELLED = "RUNNING", "COMPLETED", "CANCELLED"
 
 
 class ConversationRecord(NamedTuple):
     """What is shown of a conversation; moments in seconds of Unix time, None for what never was.
 
-    `completion` is how it ends or will have ended if nothing else happens, and `completion_nanos` when.
+    `completion` is how it ends or will have ended if nothing else happens, and `completion_nanos` when. `tag_names` are
+    all tags, each once, with `TAGS_APART` between them.
     """
 
     start_seconds: int
@@ -38,6 +40,8 @@ class ConversationRecord(NamedTuple):
     last_message: str
     completion: str
     completion_nanos: int
+    messages: int
+    tag_names: str
 
 
 class RunRecord(NamedTuple):
@@ -80,6 +84,7 @@ CONVERSATIONS = RecordKind(
         Column("classification_type", Is.TEXT),
         Column("last_message_time", Is.MOMENT),
         Column("last_message", Is.TEXT),
+        Column("messages", Is.COUNT),
         Column("status", Is.WORD),
         Column("end_time", Is.MOMENT),
     ),
@@ -105,13 +110,17 @@ JOURNEYS = RecordKind(
 )
 
 
-def of_conversation(events: Sequence[Event], rules: Rules) -> ConversationRecord | None:
-    """What is shown of a conversation, of which these events are kept; None for one that no figure counts."""
+def of_conversation(events: Sequence[Event], marks: Sequence[int], rules: Rules) -> ConversationRecord | None:
+    """What is shown of a conversation, of which these events are kept, and these marks of its messages.
+
+    None for one that no figure counts.
+    """
     one = conversations.whole(events)
     if one is None or (one.crawler and not rules.count_crawlers):
         return None
     end = conversations.completion(one, rules.silence)
     classification = one.classified.label if one.classified else ""
+    tagged = conversations.with_label(one, Step.TAGGED)
     return ConversationRecord(
         start_seconds=one.started_at // _SECOND,
         channel=one.channel,
@@ -122,7 +131,7 @@ def of_conversation(events: Sequence[Event], rules: Rules) -> ConversationRecord
         campaign=one.campaign,
         handled_seconds=None if one.handled_at is None else one.handled_at // _SECOND,
         options=path(conversations.with_label(one, Step.OPTION_CHOSEN)),
-        tags=path(conversations.with_label(one, Step.TAGGED)),
+        tags=path(tagged),
         assigned_seconds=one.assigned.at // _SECOND if one.assigned else None,
         classification=classification,
         classification_type=rules.types.get(classification, ""),
@@ -130,6 +139,8 @@ def of_conversation(events: Sequence[Event], rules: Rules) -> ConversationRecord
         last_message=last_message(one.last_written),
         completion=end.name,
         completion_nanos=end.at,
+        messages=messages.count(marks),
+        tag_names=TAGS_APART.join(sorted({mark.label for mark in tagged})),
     )
 
 

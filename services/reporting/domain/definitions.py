@@ -1,5 +1,6 @@
 """What a metric's definition is made of: units, dimensions, the cells that it is summed from, and its formula."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from enum import IntEnum
@@ -88,8 +89,9 @@ class Slice:
     """The cells of one family that some metrics are summed from.
 
     `by_model` says that they are those of the request's model; else those of `model`, which is empty where no model
-    matters. `where` gives further fields of the key and their values. `dimensions` are what the cells can be told
-    apart by. `awaited` says that some of what they count is not to be counted before a moment. `standing` says that
+    matters. `led_by` are certain models that decide what is counted in cells which name none: where none of them is
+    active, nothing is. `where` gives further fields of the key and their values. `dimensions` are what the cells can
+    be told apart by. `awaited` says that some of what they count is not to be counted before a moment. `standing` says that
     all days up to a moment add up to what there is at that moment: the present one, or the end of the compared period.
     """
 
@@ -98,8 +100,15 @@ class Slice:
     where: tuple[tuple[str, str | bool], ...]
     dimensions: tuple[str, ...]
     model: str = ""
+    led_by: tuple[str, ...] = ()
     awaited: bool = False
     standing: bool = False
+
+    def models(self, asked: str) -> tuple[str, ...]:
+        """Those of which one must be active, where `asked` is the request's: else a sum is no 0, but nothing known."""
+        if self.by_model:
+            return (asked,)
+        return (self.model,) if self.model else self.led_by
 
     @property
     def by_days(self) -> bool:
@@ -194,6 +203,14 @@ class Metric:
     def depends_on_model(self) -> bool:
         """True when another model of the request gives another figure."""
         return any(slice_.by_model for slice_ in self.slices)
+
+    def lacks(self, asked: str, active: Collection[str]) -> tuple[str, ...]:
+        """The models for want of which it can't be told, `asked` being the request's; none when it can."""
+        for slice_ in self.slices:
+            models = slice_.models(asked)
+            if models and not any(model in active for model in models):
+                return models
+        return ()
 
 
 def summed(name: str, label: str, unit: Unit, formula: Sum, description: str) -> Metric:

@@ -1,13 +1,13 @@
 """Named reports: what is asked for, as plans that can be computed, and what is computed, put together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache, lru_cache
 
 from services.kernel.failures import InvalidArgumentError
 from services.reporting.domain.catalogue import METRICS
-from services.reporting.domain.definitions import DAY, Metric
+from services.reporting.domain.definitions import DAY, Metric, Sum
 from services.reporting.domain.figures import AsOf, Row
 from services.reporting.domain.named_reports import REPORTS, NamedReport, Table, named_report
 from services.reporting.domain.periods import Comparison, compared
@@ -35,7 +35,8 @@ class NamedRequest:
 class NamedPlan:
     """A named report that can be computed: the plan of all its totals, that of its days, and one for each table.
 
-    `totals` are those that can be summed from days, `undated` those that can't.
+    `totals` are those that can be summed from days, `undated` those that can't. `untold` are the report's figures that
+    are left out for want of a model, by the models that are not active.
     """
 
     report: NamedReport
@@ -46,26 +47,36 @@ class NamedPlan:
     undated: Plan | None
     year: Plan | None
     tables: tuple[tuple[Table, Plan], ...]
+    untold: Mapping[str, tuple[str, ...]]
+
+    @property
+    def sections(self) -> tuple[Plan, ...]:
+        """The plans to be computed: of the days, of what does not follow from them, of the year, and of the tables."""
+        others = (one for one in (self.undated, self.year) if one)
+        return (self.daily, *others, *(table for _, table in self.tables))
 
     @property
     def name(self) -> tuple[object, ...]:
         """What decides all the plans, whatever the period is and whichever values are kept."""
         filters = tuple(asked.dimension for asked in self.whole.filters)
-        return (self.report.name, self.whole.comparison, filters)
+        return (self.report.name, self.whole.comparison, filters, tuple(self.untold))
 
 
-def plan_named(request: NamedRequest, today: date) -> NamedPlan:
+def plan_named(request: NamedRequest, today: date, active: Collection[str]) -> NamedPlan:
     """What is to be computed, seen from a day of the tenant; raises `NotFoundError` and `InvalidArgumentError`.
 
     Figures are compared with the previous period where no other is asked for. A figure that a filter can't narrow is
-    left out, unless the report tells it whole.
+    left out, unless the report tells it whole; and so is one of a model that is not among the `active` ones: the rest of
+    the page is as true as ever.
     """
     report = named_report(request.report)
     period = period_asked_for(request.start_date, request.end_date, request.preset, today)
     _check_model(report, request.model)
     _check_filters(report, request.filters)
     comparison = request.comparison or Comparison.PREVIOUS_PERIOD
-    figures = _told(report.totals, report, request.filters)
+    model = request.model or report.model
+    untold = _untold(report, model, frozenset(active))
+    figures = _told(report.totals, report, request.filters, untold)
     whole = Plan(
         metrics=figures,
         dimensions=(),
@@ -79,16 +90,17 @@ def plan_named(request: NamedRequest, today: date) -> NamedPlan:
     summed = tuple(metric for metric in by_days if _summed(metric.name))
     undated = tuple(metric for metric in figures if not (_by_days(metric.name) and _summed(metric.name)))
     year = Comparison.PREVIOUS_YEAR
-    tables = ((table, _plan_of(table, report, whole)) for table in report.tables)
+    tables = ((table, _plan_of(table, report, whole, untold)) for table in report.tables)
     return NamedPlan(
         report=report,
-        model=request.model or report.model,
+        model=model,
         whole=whole,
         totals=replace(whole, metrics=summed),
         daily=replace(whole, metrics=by_days, dimensions=(DAY,)),
         undated=replace(whole, metrics=undated) if undated else None,
         year=replace(whole, comparison=year, compared=compared(period, year)) if report.year_trend else None,
         tables=tuple((table, planned) for table, planned in tables if planned.metrics),
+        untold=untold,
     )
 
 
@@ -109,10 +121,22 @@ def _check_filters(report: NamedReport, filters: Sequence[Filter]) -> None:
         check_values(parameter, asked)
 
 
-def _told(names: Sequence[str], report: NamedReport, filters: Sequence[Filter]) -> tuple[Metric, ...]:
-    """The metrics that the filters can narrow, and those that are told whole."""
+@lru_cache(maxsize=1_024)
+def _untold(report: NamedReport, model: str, active: frozenset[str]) -> Mapping[str, tuple[str, ...]]:
+    """The figures of a report under a model that can't be told, under each of the models that they lack."""
+    names = sorted({*report.totals, *(name for table in report.tables for name in table.metrics)})
+    lacking = {name: METRICS[name].lacks(model, active) for name in names}
+    absent = sorted({one for models in lacking.values() for one in models})
+    return {one: tuple(name for name, models in lacking.items() if one in models) for one in absent}
+
+
+def _told(
+    names: Sequence[str], report: NamedReport, filters: Sequence[Filter], untold: Mapping[str, Sequence[str]]
+) -> tuple[Metric, ...]:
+    """The metrics that the filters can narrow, and those that are told whole, but for those that can't be told."""
     narrowing = frozenset(asked.dimension for asked in filters)
-    return _narrowed(tuple(names), report.whole, narrowing)
+    left_out = frozenset(name for of_model in untold.values() for name in of_model)
+    return tuple(metric for metric in _narrowed(tuple(names), report.whole, narrowing) if metric.name not in left_out)
 
 
 @lru_cache(maxsize=1_024)
@@ -131,8 +155,8 @@ def _summed(name: str) -> bool:
     return METRICS[name].by_days
 
 
-def _plan_of(table: Table, report: NamedReport, whole: Plan) -> Plan:
-    metrics = _told(table.metrics, report, whole.filters)
+def _plan_of(table: Table, report: NamedReport, whole: Plan, untold: Mapping[str, Sequence[str]]) -> Plan:
+    metrics = _told(table.metrics, report, whole.filters, untold)
     by = tuple(Order(metric=metric.name, dimension=None, descending=True) for metric in metrics[:1])
     return replace(whole, metrics=metrics, dimensions=table.dimensions, order_by=by)
 
@@ -160,10 +184,41 @@ class NamedAnswer:
     names: Mapping[str, str]
 
 
+def put_together(
+    tenant: Tenant,
+    plan: NamedPlan,
+    found: Sequence[tuple[Sequence[Row], int]],
+    *,
+    others: Sequence[tuple[str, Amounts]],
+    as_of: AsOf,
+    names: Mapping[str, str],
+) -> NamedAnswer:
+    """The answer, from the rows of each of the plan's sections with how many it has in all."""
+    (days, _), *rest = found
+    totals = total_of(plan.totals, days)
+    if plan.undated:
+        ([undated], _), *rest = rest
+        totals = joined(totals, undated)
+    year = None
+    if plan.year:
+        ([year], _), *rest = rest
+    return NamedAnswer(
+        tenant=tenant,
+        plan=plan,
+        totals=totals,
+        daily=every_day(plan.daily, days),
+        year=year,
+        tables=rest,
+        others=others,
+        as_of=as_of,
+        names=names,
+    )
+
+
 def every_day(plan: Plan, rows: Sequence[Row]) -> list[Row]:
     """A row for each day of a period, in sequence: where nothing was found, nothing was sold."""
     found = {row.dimensions[0]: row for row in rows}
-    sums = {name: None if formula.may_be_absent else 0 for name, formula in plan.sums.items()}
+    sums = plan.nothing
     days = ((plan.period.start + timedelta(days=number)).isoformat() for number in range(plan.period.days))
     return [
         found.get(day) or Row(dimensions=(day,), sums=sums, compared=sums if plan.compared else None) for day in days
@@ -175,8 +230,10 @@ def total_of(plan: Plan, rows: Sequence[Row]) -> Row:
     then = [row.compared for row in rows if row.compared is not None]
     return Row(
         dimensions=(),
-        sums={name: _sum([row.sums[name] for row in rows]) for name in plan.sums},
-        compared={name: _sum([compared_[name] for compared_ in then]) for name in plan.sums} if plan.compared else None,
+        sums={name: _sum(sum_, [row.sums[name] for row in rows]) for name, sum_ in plan.sums.items()},
+        compared={name: _sum(sum_, [sums[name] for sums in then]) for name, sum_ in plan.sums.items()}
+        if plan.compared
+        else None,
     )
 
 
@@ -186,6 +243,6 @@ def joined(left: Row, right: Row) -> Row:
     return Row(dimensions=left.dimensions, sums={**left.sums, **right.sums}, compared=compared_)
 
 
-def _sum(parts: Sequence[int | None]) -> int | None:
+def _sum(formula: Sum, parts: Sequence[int | None]) -> int | None:
     told = [part for part in parts if part is not None]
-    return sum(told) if told else None
+    return sum(told) if told or not formula.may_be_absent else None

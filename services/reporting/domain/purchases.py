@@ -12,6 +12,8 @@ from services.reporting.domain.facts import Credit, OrderFact
 PERSONALIZATION = "personalization"
 RECOMMENDATION_DIRECT = "recommendation_direct"
 RECOMMENDATION_ASSISTED = "recommendation_assisted"
+RECOMMENDATIONS = (RECOMMENDATION_DIRECT, RECOMMENDATION_ASSISTED)
+"""The models of recommendations: an order is led to by one when either credits it."""
 
 PURCHASES = "recommendation_purchases"
 CUSTOMERS = "recommendation_customers"

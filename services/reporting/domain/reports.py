@@ -71,6 +71,11 @@ class Plan:
         """The sums that the metrics are computed from, by the names of those metrics that they are."""
         return _sums(tuple(metric.name for metric in self.metrics))
 
+    @property
+    def nothing(self) -> Mapping[str, int | None]:
+        """The sums where nothing was summed: 0, or None of what is told then by its absence."""
+        return _nothing(tuple(metric.name for metric in self.metrics))
+
     def currencies(self, reporting_currency: str) -> tuple[str, ...] | None:
         """The currencies of the rows; None for all. Amounts in different ones stand in different rows."""
         for asked in self.filters:
@@ -86,20 +91,26 @@ class Plan:
         return reporting_currency if currencies is None or reporting_currency in currencies else None
 
 
-def check_models(plan: Plan, active: Collection[str]) -> None:
-    """Raises `InvalidArgumentError` for the first metric of a certain model that is not active."""
+def check_models(plan: Plan, model: str, active: Collection[str]) -> None:
+    """Raises `InvalidArgumentError` for the first metric of a model that is not active; `model` is the request's."""
     for index, metric in enumerate(plan.metrics):
-        for slice_ in metric.slices:
-            if slice_.model and slice_.model not in active:
-                there_are = ", ".join(sorted(active)) or "none"
-                told = f"{metric.name} is of the model {slice_.model!r}, which is not active; there are: {there_are}"
-                raise InvalidArgumentError.of(f"metrics[{index}]", told)
+        if lacking := metric.lacks(model, active):
+            one, *others = map(repr, lacking)
+            of = f"models {', '.join([one, *others])}, none of which is" if others else f"model {one}, which is not"
+            there_are = ", ".join(sorted(active)) or "none"
+            told = f"{metric.name} is of the {of} active; there are: {there_are}"
+            raise InvalidArgumentError.of(f"metrics[{index}]", told)
 
 
 @lru_cache(maxsize=1_024)
 def _sums(metrics: tuple[str, ...]) -> dict[str, Sum]:
     parts = _parts(METRICS[name] for name in metrics)
     return {metric.name: metric.formula for metric in parts if isinstance(metric.formula, Sum)}
+
+
+@lru_cache(maxsize=1_024)
+def _nothing(metrics: tuple[str, ...]) -> dict[str, int | None]:
+    return {name: None if formula.may_be_absent else 0 for name, formula in _sums(metrics).items()}
 
 
 def plan(request: Request) -> Plan:

@@ -51,7 +51,8 @@ class Coming:
     """A counting that is being made, under other settings than figures are counted by.
 
     Where it counts orders anew it has a book of its own, and `reached` is the last order in it; else it is None.
-    `activity` is the last fact of activity of which is known what it will count as.
+    `activity` is the last fact of activity of which is known what it will count as. `done` facts and orders of `total`
+    were gone through; it is None until they are counted.
     """
 
     counting: int
@@ -60,6 +61,8 @@ class Coming:
     settings: bytes
     reached: OrderPlace | None
     activity: FactPlace = BEFORE_ALL_FACTS
+    done: int = 0
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

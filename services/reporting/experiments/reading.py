@@ -120,18 +120,22 @@ def sold(payloads: Iterable[bytes]) -> list[credit_pb2.OrderCredits]:
     return [one for one in told if not one.order.excluded_reason and one.order.HasField("order_time")]
 
 
-def purchase(told: credit_pb2.OrderCredits, counted: OrderFact) -> Purchase:
-    """An order, with its amounts as they are counted and what models credit of them."""
-    credited = ((said.model, sum(credit.gross_micros for credit in said.credits)) for said in counted.attributions)
+def purchase(told: credit_pb2.OrderCredits, counted: OrderFact | None) -> Purchase:
+    """An order, with its amounts as they are counted and what models credit of them; None where that is as told."""
+    order = told.order
+    amounts, attributions = (order, told.attributions) if counted is None else (counted, counted.attributions)
+    credited = [
+        (said.model, sum([credit.gross_micros for credit in said.credits])) for said in attributions if said.credits
+    ]
     return Purchase(
-        told.order.source,
-        told.order.order_id,
-        _nanos(told.order.order_time),
-        counted.currency_code,
-        counted.gross_micros,
-        counted.net_micros,
-        tuple(sorted((model, micros) for model, micros in credited if micros)),
-        tuple(told.order.identifier_keys),
+        order.source,
+        order.order_id,
+        _nanos(order.order_time),
+        amounts.currency_code,
+        amounts.gross_micros,
+        amounts.net_micros,
+        tuple(sorted([one for one in credited if one[1]])),
+        tuple(order.identifier_keys),
     )
 
 

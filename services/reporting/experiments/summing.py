@@ -40,17 +40,19 @@ class Touched(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """All that decides what some persons add: all that they were exposed to, by experiment, and all their orders."""
+    """All that decides what some persons add: all that they were exposed to, by experiment, and all their orders.
+
+    Each order stands with the persons whom it names.
+    """
 
     persons: AbstractSet[int]
     units: Mapping[str, Sequence[Unit]]
-    purchases: Sequence[Purchase]
-    who: Who
+    bought: Sequence[tuple[Purchase, Sequence[int]]]
 
     def amounts(self, rules: Rules, tenant: Tenant) -> dict[int, Added]:
         """What each person adds to an experiment's numbers; those who weren't exposed to it are left out."""
         units = self.units.get(rules.experiment.experiment_id, ())
-        found = people(units, self.purchases, self.who, self.persons)
+        found = people(units, self.bought, self.persons)
         first = {unit.person: unit.exposed.first[0].occur_time for unit in units if not unit.is_named}
         return {name: _amounts(rules, tenant, person, first.get(name, 0)) for name, person in found.items()}
 
@@ -81,15 +83,26 @@ async def settle(connection: AsyncConnection, tenant: Tenant, touched: Touched) 
     if not holding:
         return
     who = await _who(connection, tenant.tenant_id, touched.keys | touched.turned)
-    persons = {*touched.persons, *touched.keys, *touched.turned, *who.persons.values()}
-    gathered = await gather(connection, tenant, holding, persons, touched.turned | (touched.keys - who.nobody))
-    # Whoever shares an order with them may gain it or lose it.
-    sharing = {name for order in gathered.purchases for name in buyers(order.keys, gathered.who)}
+    # What names nobody decides no order, and very many may name it: only when it comes to be so, or ends, they count. Of
+    # who buys, those count who were exposed.
+    buying = _persons(touched.keys - who.nobody, who)
+    exposed = await exposures.exposed(connection, tenant.tenant_id, holding, buying)
+    persons = touched.persons | _persons(touched.turned, who) | exposed
+    if not persons:
+        return
+    gathered = await gather(connection, tenant, holding, persons)
+    # Whoever shares an order with them may gain it or lose it, by what else they bought, too.
+    sharing = {name for _, named in gathered.bought for name in named}
     if sharing - persons:
-        gathered = await gather(connection, tenant, holding, persons | sharing, touched.turned)
+        gathered = await gather(connection, tenant, holding, persons | sharing)
     for name, one in holding.items():
         reached = [person for person in gathered.persons if one.reached is None or person <= one.reached]
         await _put(connection, tenant.tenant_id, one, reached, gathered.amounts(rules[name], tenant))
+
+
+def _persons(keys: AbstractSet[int], who: Who) -> AbstractSet[int]:
+    """Whoever may go by some keys: the persons who have them, and those who are known by nothing else."""
+    return {*keys, *(who.persons[key] for key in keys if key in who.persons)}
 
 
 async def _put(
@@ -113,23 +126,30 @@ async def gather(
     tenant: Tenant,
     experiment_ids: Iterable[str],
     persons: AbstractSet[int],
-    turned: Iterable[int] = (),
 ) -> Gathered:
-    """Reads what decides what some persons add to experiments, and besides it the orders that `turned` keys name."""
+    """Reads what decides what some persons add to experiments.
+
+    Of whom no person was told goes by the key of an identifier: any key may be among `persons`, and the orders that name
+    it are read.
+    """
     tenant_id, experiment_ids = tenant.tenant_id, sorted(experiment_ids)
     units = await _units(connection, tenant_id, experiment_ids, persons)
     theirs = {key for of_one in units.values() for unit in of_one for key in unit.exposed.keys}
     who = await _who(connection, tenant_id, theirs)
-    keys = (theirs - who.nobody) | persons | set(turned) | await people_store.read_keys(connection, tenant_id, persons)
+    keys = (theirs - who.nobody) | persons | await people_store.read_keys(connection, tenant_id, persons)
     told = sold(await experiments.read_orders(connection, tenant_id, tenant.edition, keys))
-    as_counted = await counting.orders_as_counted(connection, [fact_of(order) for order in told], tenant)
-    purchases = [purchase(order, fact) for order, fact in zip(told, as_counted, strict=True)]
+    # Most orders are in the reporting currency: what they come to stands in them.
+    foreign = [order for order in told if order.order.currency_code != tenant.currency_code]
+    as_counted = await counting.orders_as_counted(connection, [fact_of(order) for order in foreign], tenant)
+    counted = {(fact.source, fact.order_id): fact for fact in as_counted}
+    purchases = [purchase(order, counted.get((order.order.source, order.order.order_id))) for order in told]
     who = await _who(connection, tenant_id, {key for order in purchases for key in order.keys})
-    others = {name for order in purchases for name in buyers(order.keys, who)} - persons
+    bought = [(order, buyers(order.keys, who)) for order in purchases]
+    others = {name for _, named in bought for name in named} - persons
     if others:
         for experiment_id, more in (await _units(connection, tenant_id, experiment_ids, others)).items():
             units[experiment_id] = [*units.get(experiment_id, ()), *more]
-    return Gathered(persons, units, purchases, who)
+    return Gathered(persons, units, bought)
 
 
 async def _units(

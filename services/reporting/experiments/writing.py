@@ -13,6 +13,7 @@ from services.reporting.domain.figures import AsOf
 from services.reporting.domain.tenants import Tenant
 from services.reporting.experiments.asking import Asked, Report
 from services.reporting.experiments.reading import SECOND
+from services.reporting.wire.reports import fill_recount
 
 _OWN_SOURCE = "touchstone"
 
@@ -69,6 +70,7 @@ def report_message(report: Report, tenant: Tenant, asked: Asked, as_of: AsOf) ->
         message.metadata.start_date = asked.period.start.isoformat()
         message.metadata.end_date = asked.period.end.isoformat()
     message.metadata.unconverted.extend(message.unconverted)
+    fill_recount(message.metadata, tenant)
     told = message.metadata.as_of
     told.partition, told.event_position, told.credit_position = (
         as_of.partition,

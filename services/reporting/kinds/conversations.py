@@ -8,7 +8,7 @@ from touchstone.ingest.v1 import conversation_pb2, event_pb2, interaction_pb2, s
 
 from services.kernel.crawlers import is_crawler
 from services.reporting.activities import Kind
-from services.reporting.domain import activity_records, conversation_cells
+from services.reporting.domain import activity_records, conversation_cells, messages
 from services.reporting.domain.activity_records import ConversationRecord
 from services.reporting.domain.cells import Cell, Measures
 from services.reporting.domain.contributions import add
@@ -46,7 +46,8 @@ def _keys_of(logged: event_pb2.LoggedEvent) -> Iterable[str]:
 
 
 def _fold(state: bytes, told: Sequence[event_pb2.LoggedEvent]) -> bytes:
-    return _written((*_read(state), *map(_event, told)))
+    (events, marks), more = _read(state), [*map(_event, told)]
+    return _written((*events, *more), (*marks, *messages.marks(more)))
 
 
 def _event(logged: event_pb2.LoggedEvent) -> Event:
@@ -99,19 +100,24 @@ def _writers(reached: interaction_pb2.Interaction) -> Actors:
     return Actors.AGENT if reached.agent_id else Actors.VISITOR
 
 
-def _written(events: Iterable[Event]) -> bytes:
-    """What is kept of events: each text once, and rows that name them by their places."""
+def _written(events: Iterable[Event], marks: Iterable[int]) -> bytes:
+    """What is kept of events: each text once, and rows that name them by their places; and the marks of messages."""
     rows = kept(events)
     texts = sorted({value for row in rows for value in row if isinstance(value, str)})
     places = {value: place for place, value in enumerate(texts)}
-    return orjson.dumps([texts, [[places[v] if isinstance(v, str) else int(v) for v in row] for row in rows]])
+    placed = [[places[v] if isinstance(v, str) else int(v) for v in row] for row in rows]
+    return orjson.dumps([texts, placed, messages.kept(marks)])
 
 
-def _read(state: bytes) -> Iterator[Event]:
+def _read(state: bytes) -> tuple[tuple[Event, ...], Sequence[int]]:
     if not state:
-        return
+        return (), ()
     texts: list[str]
-    texts, rows = orjson.loads(state)
+    texts, rows, marks = orjson.loads(state)
+    return tuple(_events(texts, rows)), marks
+
+
+def _events(texts: Sequence[str], rows: Iterable[Sequence[int]]) -> Iterator[Event]:
     for at, source, event_id, step, actors, *named, crawler in rows:
         names = [texts[place] for place in named]
         place = (at, texts[source], texts[event_id])
@@ -135,7 +141,7 @@ def _rules(settings: bytes, time_zone: str) -> Rules:
 def _counted(
     tenant_id: str, settings: bytes, time_zone: str, state: bytes
 ) -> tuple[Mapping[Cell, Measures], Sequence[Pending]]:
-    cells, pending = conversation_cells.contributions(tenant_id, tuple(_read(state)), _rules(settings, time_zone))
+    cells, pending = conversation_cells.contributions(tenant_id, _read(state)[0], _rules(settings, time_zone))
     sums: dict[Cell, Measures] = {}
     for cell in cells:
         add(sums, {cell: (1,)})
@@ -151,7 +157,7 @@ def _pending(tenant: Tenant, _key: str, state: bytes) -> Sequence[Pending]:
 
 
 def _record(tenant: Tenant, _key: str, state: bytes) -> ConversationRecord | None:
-    return activity_records.of_conversation(tuple(_read(state)), _rules(tenant.settings, tenant.time_zone))
+    return activity_records.of_conversation(*_read(state), _rules(tenant.settings, tenant.time_zone))
 
 
 CONVERSATIONS = Kind(

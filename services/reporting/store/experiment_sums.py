@@ -169,7 +169,7 @@ async def read_members(
         "run": of.run,
         "persons": numbers(sorted(set(persons))),
     }
-    return {row[0]: _amounts(row[1]) for row in await connection.execute(_READ_MEMBERS, bound)}
+    return {row[0]: _amounts(row[1]) for row in (await connection.execute(_READ_MEMBERS, bound)).all()}
 
 
 async def write_members(connection: AsyncConnection, tenant_id: str, of: Sum, added: Mapping[int, Amounts]) -> None:

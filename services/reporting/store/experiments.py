@@ -125,4 +125,4 @@ async def add_order_keys(connection: AsyncConnection, keys: Collection[OrderKey]
 async def read_orders(connection: AsyncConnection, tenant_id: str, edition: int, keys: Iterable[int]) -> list[bytes]:
     """The stored orders of an edition that name, or once named, any of these keys."""
     bound = {"tenant_id": tenant_id, "edition": edition, "keys": numbers(sorted(set(keys)))}
-    return list((await connection.execute(_ORDERS, bound)).scalars())
+    return list((await connection.execute(_ORDERS, bound)).scalars().all())

@@ -70,6 +70,14 @@ _OF_PERSONS = text(
              AND experiment_id = ANY(CAST(:experiment_ids AS text[])) OFFSET 0) AS unit"""
 )
 
+# Each is looked up by itself: a join might be planned for another number of them, and kept.
+_EXPOSED = text(
+    """SELECT asked.person FROM unnest(CAST(:persons AS bigint[])) AS asked (person)
+       WHERE (SELECT true FROM exposure_unit
+              WHERE tenant_id = :tenant_id AND person = asked.person
+                AND experiment_id = ANY(CAST(:experiment_ids AS text[])) LIMIT 1)"""
+)
+
 _PERSONS_AFTER = text(
     """SELECT DISTINCT person FROM exposure_unit
        WHERE tenant_id = :tenant_id AND experiment_id = :experiment_id AND person > :after ORDER BY person LIMIT :count"""
@@ -129,7 +137,19 @@ async def of_persons(
         "experiment_ids": texts(sorted(set(experiment_ids))),
         "persons": numbers(sorted(set(persons))),
     }
-    return [(row[0], UnitRow(*row[1:])) for row in await connection.execute(_OF_PERSONS, bound)]
+    return [(row[0], UnitRow(*row[1:])) for row in (await connection.execute(_OF_PERSONS, bound)).all()]
+
+
+async def exposed(
+    connection: AsyncConnection, tenant_id: str, experiment_ids: Iterable[str], persons: Iterable[int]
+) -> set[int]:
+    """Those of some persons who were exposed to any of some experiments."""
+    bound = {
+        "tenant_id": tenant_id,
+        "experiment_ids": texts(sorted(set(experiment_ids))),
+        "persons": numbers(sorted(set(persons))),
+    }
+    return set((await connection.execute(_EXPOSED, bound)).scalars().all())
 
 
 async def persons_after(

@@ -53,7 +53,7 @@ async def read_standings(connection: AsyncConnection, asked: Iterable[Named]) ->
     wanted = sorted(set(asked))
     if not wanted:
         return {}
-    rows = await connection.execute(_READ, _columns(wanted))
+    rows = (await connection.execute(_READ, _columns(wanted))).all()
     return {(tenant_id, key): Standing(*standing) for tenant_id, key, *standing in rows}
 
 
@@ -78,7 +78,7 @@ async def save_standings(connection: AsyncConnection, standings: Mapping[Named, 
 async def read_keys(connection: AsyncConnection, tenant_id: str, person_ids: Iterable[int]) -> set[int]:
     """The keys of all identifiers that belong to some persons."""
     bound = {"tenant_id": tenant_id, "person_ids": numbers(sorted(set(person_ids)))}
-    return set((await connection.execute(_READ_KEYS, bound)).scalars())
+    return set((await connection.execute(_READ_KEYS, bound)).scalars().all())
 
 
 def _columns(named: Collection[Named]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from psycopg import AsyncClientCursor
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.reporting.domain.activity_records import CONVERSATIONS, JOURNEYS
+from services.reporting.domain.activity_records import CONVERSATIONS, JOURNEYS, TAGS_APART
 from services.reporting.domain.records import CREDITS, ORDERS, Asked, Column, Is, spans
 from services.reporting.domain.tenants import Tenant
 from services.reporting.store.copying import lines
@@ -100,7 +100,8 @@ _SOURCES: Final = {
                      {_COUNTED}""",
         whole=False,
     ),
-    # A conversation is abandoned from the moment that its silence has passed, and open until then.
+    # A conversation is abandoned from the moment that its silence has passed, and open until then. The moment is computed
+    # once, not for every row.
     CONVERSATIONS.name: _Source(
         table="conversation_record",
         of=_OF_ACTIVITY,
@@ -108,10 +109,12 @@ _SOURCES: Final = {
         select="""SELECT start_seconds AS start_time, key AS conversation_id, channel, touchpoint, origin_type, bot, agent,
                          campaign, handled_seconds AS handled_time, options, tags, assigned_seconds AS assigned_time,
                          classification, classification_type, last_message_seconds AS last_message_time, last_message,
+                         messages, tag_names,
                          CASE WHEN ended THEN completion ELSE 'OPEN' END AS status,
                          CASE WHEN ended THEN completion_nanos / 1000000000 END AS end_time
                   FROM (SELECT *, completion <> 'ABANDONED'
-                                  OR completion_nanos <= extract(epoch FROM now()) * 1000000000 AS ended
+                                  OR completion_nanos
+                                     <= (SELECT CAST(extract(epoch FROM now()) * 1000000000 AS bigint)) AS ended
                         FROM conversation_record WHERE {of} AND ({when}) AND {behind}) AS told""",
     ),
     JOURNEYS.name: _Source(
@@ -131,7 +134,12 @@ _SOURCES: Final = {
 _COUNT_FACTS: Final = "SELECT count(*) FROM {table} WHERE {of} AND ({when}) AND {behind}"
 
 _LISTS: Final = {
-    name: f"string_to_array({name}, ',') && CAST(:{name} AS text[])" for name in ("channels", "notification_channels")
+    name: f"string_to_array({name}, {apart}) && CAST(:{name} AS text[])"
+    for name, apart in (
+        ("channels", "','"),
+        ("notification_channels", "','"),
+        ("tag_names", f"chr({ord(TAGS_APART)})"),
+    )
 }
 """Columns that hold several values."""
 

@@ -12,7 +12,8 @@ from services.reporting.domain.definitions import COST_SHARES, TIMES, CostDay
 from services.reporting.domain.figures import Row
 from services.reporting.domain.reports import Plan, bucket_name, bucket_start
 from services.reporting.domain.tenants import Cost
-from services.reporting.store.report_statements import Shape, count, days_of, page, totals
+from services.reporting.store.report_shapes import Shape, days_of
+from services.reporting.store.report_statements import count, page, totals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ def parameters_of(plan: Plan, scope: Scope) -> dict[str, Any]:
     }
     if scope.currencies is not None:
         parameters["currencies"] = list(scope.currencies)
+        parameters["currencies_or_none"] = [*scope.currencies, ""]
     if any(formula.slice.family is CostDay for formula in plan.sums.values()):
         parameters |= {
             "cost_currency": scope.cost.currency_code if scope.cost else None,

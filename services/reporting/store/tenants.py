@@ -1,7 +1,7 @@
 """What is known of the tenants whose figures are kept."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import LargeBinary, Text, bindparam, text
@@ -11,16 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chassis.arrays import joined, numbers, texts
 from services.reporting.domain.tenants import Coming, Tenant
 from services.reporting.store import experiment_sums
+from services.reporting.store.moments import Asked
 
-_READ = text(
-    """SELECT tenant_id, tenant.partition_id, tenant.time_zone, tenant.currency_code, settings_position, models, tenant.edition,
-           tenant.settings, tenant.counting, coming.counting AS coming_counting, coming.time_zone AS coming_time_zone,
-           coming.currency_code AS coming_currency_code, coming.settings AS coming_settings,
-           coming.edition AS reached_edition, coming.source AS reached_source, coming.order_id AS reached_order_id,
-           activity_kind, activity_key
-       FROM tenant LEFT JOIN coming_counting AS coming USING (tenant_id)
-       WHERE tenant_id = ANY(:tenant_ids)"""
-).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
+_READ = """
+    SELECT tenant_id, tenant.partition_id, tenant.time_zone, tenant.currency_code, settings_position, models, tenant.edition,
+           tenant.settings, tenant.counting, coming.counting, coming.time_zone, coming.currency_code, coming.settings,
+           coming.edition, coming.source, coming.order_id, activity_kind, activity_key, done, total
+    FROM tenant LEFT JOIN coming_counting AS coming USING (tenant_id)
+    WHERE tenant_id = ANY({tenant_ids})"""
+_READ_SOME = text(_READ.format(tenant_ids=":tenant_ids")).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
+_READ_ONE = _READ.format(tenant_ids="ARRAY[$1]").encode()
 
 _WRITE = text(
     """INSERT INTO tenant (
@@ -45,21 +45,23 @@ _WRITE = text(
 _WRITE_COMING = text(
     """INSERT INTO coming_counting (
            tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, activity_kind,
-           activity_key, settings)
+           activity_key, done, total, settings)
        SELECT tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, activity_kind,
-              activity_key, substring(:settings FROM start FOR length)
+              activity_key, done, total, substring(:settings FROM start FOR length)
        FROM unnest(
            CAST(:tenant_ids AS text[]), CAST(:partitions AS bigint[]), CAST(:countings AS bigint[]),
            CAST(:time_zones AS text[]), CAST(:currency_codes AS text[]), CAST(:editions AS bigint[]),
            CAST(:sources AS text[]), CAST(:order_ids AS text[]), CAST(:activity_kinds AS text[]),
-           CAST(:activity_keys AS text[]), CAST(:starts AS int[]), CAST(:lengths AS int[])
+           CAST(:activity_keys AS text[]), CAST(:done AS bigint[]), CAST(:totals AS bigint[]),
+           CAST(:starts AS int[]), CAST(:lengths AS int[])
        ) AS told (
            tenant_id, partition_id, counting, time_zone, currency_code, edition, source, order_id, activity_kind,
-           activity_key, start, length)
+           activity_key, done, total, start, length)
        ON CONFLICT (tenant_id) DO UPDATE
        SET counting = excluded.counting, time_zone = excluded.time_zone, currency_code = excluded.currency_code,
            edition = excluded.edition, source = excluded.source, order_id = excluded.order_id,
-           activity_kind = excluded.activity_kind, activity_key = excluded.activity_key, settings = excluded.settings"""
+           activity_kind = excluded.activity_kind, activity_key = excluded.activity_key, done = excluded.done,
+           total = excluded.total, settings = excluded.settings"""
 ).bindparams(bindparam("settings", type_=LargeBinary))
 
 _NOTHING_COMES = text("DELETE FROM coming_counting WHERE tenant_id = ANY(:tenant_ids)").bindparams(
@@ -75,36 +77,45 @@ _HAVE_FACTS = text(
 
 async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, Tenant]:
     """The tenants among those named of whom settings or models were told, by their ids."""
-    rows = await connection.execute(_READ, {"tenant_ids": sorted(tenant_ids)})
-    return {
-        row.tenant_id: Tenant(
-            tenant_id=row.tenant_id,
-            partition=row.partition_id,
-            time_zone=row.time_zone,
-            currency_code=row.currency_code,
-            settings_position=row.settings_position,
-            models=row.models,
-            edition=row.edition,
-            settings=row.settings,
-            counting=row.counting,
-            coming=_coming(row),
-        )
-        for row in rows
-    }
+    rows = await connection.execute(_READ_SOME, {"tenant_ids": sorted(tenant_ids)})
+    return {row[0]: tenant_of(row) for row in rows}
 
 
-def _coming(row: Any) -> Coming | None:
-    if row.coming_counting is None:
+def asked(tenant_id: str) -> Asked:
+    """What is to be asked for a tenant: a row for `tenant_of`, or none."""
+    return _READ_ONE, [tenant_id]
+
+
+def tenant_of(row: Sequence[Any]) -> Tenant:
+    """The tenant that a row tells of."""
+    tenant_id, partition, time_zone, currency_code, position, models, edition, settings, counting, *coming = row
+    return Tenant(
+        tenant_id=tenant_id,
+        partition=partition,
+        time_zone=time_zone,
+        currency_code=currency_code,
+        settings_position=position,
+        models=models,
+        edition=edition,
+        settings=settings,
+        counting=counting,
+        coming=_coming(coming),
+    )
+
+
+def _coming(told: Sequence[Any]) -> Coming | None:
+    counting, time_zone, currency_code, settings, edition, source, order_id, kind, key, done, total = told
+    if counting is None:
         return None
     return Coming(
-        counting=row.coming_counting,
-        time_zone=row.coming_time_zone,
-        currency_code=row.coming_currency_code,
-        settings=row.coming_settings,
-        reached=None
-        if row.reached_edition is None
-        else (row.reached_edition, row.reached_source, row.reached_order_id),
-        activity=(row.activity_kind, row.activity_key),
+        counting=counting,
+        time_zone=time_zone,
+        currency_code=currency_code,
+        settings=settings,
+        reached=None if edition is None else (edition, source, order_id),
+        activity=(kind, key),
+        done=done,
+        total=total,
     )
 
 
@@ -149,16 +160,22 @@ async def _write_coming(connection: AsyncConnection, coming: Sequence[tuple[Tena
             "countings": numbers(one.counting for _, one in coming),
             "time_zones": texts(one.time_zone for _, one in coming),
             "currency_codes": texts(one.currency_code for _, one in coming),
-            "editions": "{" + ",".join(str(one.reached[0]) if one.reached else "NULL" for _, one in coming) + "}",
+            "editions": _nullable(one.reached[0] if one.reached else None for _, one in coming),
             "sources": texts(one.reached[1] if one.reached else "" for _, one in coming),
             "order_ids": texts(one.reached[2] if one.reached else "" for _, one in coming),
             "activity_kinds": texts(one.activity[0] for _, one in coming),
             "activity_keys": texts(one.activity[1] for _, one in coming),
+            "done": numbers(one.done for _, one in coming),
+            "totals": _nullable(one.total for _, one in coming),
             "settings": settings.together,
             "starts": settings.starts,
             "lengths": settings.lengths,
         },
     )
+
+
+def _nullable(values: Iterable[int | None]) -> str:
+    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
 
 
 async def have_facts(connection: AsyncConnection, tenant_ids: Collection[str]) -> set[str]:

@@ -65,6 +65,8 @@ def named_report_message(answer: NamedAnswer, parked_events: int) -> report_serv
         metadata=metadata_message(tenant, plan.model, plan.whole.period, answer.others, parked_events),
         year_trend=_row_message(plan.year, answer.year, {}, currency) if plan.year and answer.year else None,
     )
+    for model, names in plan.untold.items():
+        response.metadata.inactive_models.add(model=model, metrics=names)
     _fill_compared(response.metadata, plan.whole)
     _fill_as_of(response.metadata.as_of, answer.as_of)
     return response
@@ -155,19 +157,32 @@ def metadata_message(
     tenant: Tenant, model: str, period: Period, others: Iterable[tuple[str, Amounts]], parked_events: int
 ) -> report_pb2.ReportMetadata:
     """What figures stand for; `others` are orders that were left out, by currency."""
-    return report_pb2.ReportMetadata(
+    message = report_pb2.ReportMetadata(
         time_zone=tenant.time_zone,
         currency_code=tenant.currency_code,
         start_date=period.start.isoformat(),
         end_date=period.end.isoformat(),
         model=model,
-        model_version=tenant.model_version(model),
+        model_version=tenant.models.get(model, 0),
         unconverted=[
             report_pb2.UnconvertedAmount(orders=amounts.orders, amount=money(currency, amounts.gross_micros))
             for currency, amounts in others
         ],
         parked_events=parked_events,
     )
+    fill_recount(message, tenant)
+    return message
+
+
+def fill_recount(message: report_pb2.ReportMetadata, tenant: Tenant) -> None:
+    """Tells how far the tenant's figures are counted anew, where they are."""
+    if tenant.coming is None:
+        return
+    coming, told = tenant.coming, message.recount
+    told.total = 0 if coming.total is None else max(coming.total, 1)
+    # What is told meanwhile is gone through, too.
+    told.done = min(coming.done, told.total)
+    told.time_zone, told.currency_code = coming.time_zone, coming.currency_code
 
 
 def _fill_as_of(message: report_pb2.AsOf, as_of: AsOf) -> None:

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 from services.kernel.identifiers import Kind, kind_of_key
 from services.reporting.domain.experiments.exposures import Exposed
 
-_BUYERS: Final = (Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER, Kind.VISITOR)
+_BUYERS: Final = {kind: place for place, kind in enumerate((Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER, Kind.VISITOR))}
 """By what an order finds a person: known contact before the device, as credit does."""
 
-_SHOWN: Final = (Kind.VISITOR, Kind.CUSTOMER, Kind.EMAIL, Kind.PHONE)
+_SHOWN: Final = {kind: place for place, kind in enumerate((Kind.VISITOR, Kind.CUSTOMER, Kind.EMAIL, Kind.PHONE))}
 """By what an exposure finds one: variants are shown to visitors."""
 
 
@@ -73,27 +73,28 @@ def shown(keys: Iterable[int], who: Who) -> int | None:
     return who.persons.get(clear[0], _clear(keys, who, _BUYERS)[0]) if clear else None
 
 
-def _clear(keys: Iterable[int], who: Who, kinds: Sequence[Kind]) -> list[int]:
-    named = [(kinds.index(kind), key) for key in keys if key not in who.nobody and (kind := kind_of_key(key)) in kinds]
-    return [key for _, key in sorted(named)]
+def _clear(keys: Iterable[int], who: Who, places: Mapping[Kind, int]) -> list[int]:
+    found = [(places.get(kind_of_key(key)), key) for key in keys if key not in who.nobody]
+    return [key for _, key in sorted([(place, key) for place, key in found if place is not None])]
 
 
 def people(
-    units: Iterable[Unit], purchases: Iterable[Purchase], who: Who, among: Collection[int]
+    units: Iterable[Unit], bought: Iterable[tuple[Purchase, Sequence[int]]], among: Collection[int]
 ) -> dict[int, Person | None]:
     """Those of some persons who were exposed, by name; None for who can't be told apart.
 
-    `units` are all of one experiment's that are of these persons or of any whom their orders name; `purchases` all
-    orders that name these persons. An order is that of the first person it names who was exposed.
+    `units` are all of one experiment's that are of these persons or of any whom their orders name; `bought` all orders
+    that name these persons, each with its `buyers`. An order is that of the first person it names who was exposed.
     """
     units_of: dict[int, list[Unit]] = defaultdict(list)
     for unit in units:
         units_of[unit.person].append(unit)
     orders_of: dict[int, list[Purchase]] = defaultdict(list)
-    for order in purchases:
-        person = next((one for one in buyers(order.keys, who) if one in units_of), None)
-        if person is not None:
-            orders_of[person].append(order)
+    for order, named in bought:
+        for person in named:
+            if person in units_of:
+                orders_of[person].append(order)
+                break
     return {name: _person(units_of[name], orders_of.get(name, ())) for name in among if name in units_of}
 
 

@@ -141,7 +141,8 @@ METRICS_OF_ORDERS = (
         "Excluded orders",
         Unit.COUNT,
         Sum(slice=EXCLUDED, measure="orders"),
-        "Orders that don't count as sold: tests, deleted, binned, cancelled, failed or unpaid ones.",
+        "Orders that don't count as sold: tests, deleted, binned, cancelled, failed or unpaid ones. They and store orders "
+        "are all there are: both go by the tenant's counted statuses, also where a model has statuses of its own.",
     ),
     summed(
         "excluded_amount",

@@ -24,8 +24,8 @@ def _activity(name: str, label: str, description: str, *dimensions: str) -> Metr
     return summed(name, label, Unit.COUNT, Sum(slice=slice_, measure="amount"), description)
 
 
-def _tally(name: str, label: str, description: str) -> Metric:
-    slice_ = Slice(family=TallyCell, by_model=False, where=(("figure", name),), dimensions=TIMES)
+def _tally(name: str, label: str, description: str, *led_by: str) -> Metric:
+    slice_ = Slice(family=TallyCell, by_model=False, led_by=led_by, where=(("figure", name),), dimensions=TIMES)
     return summed(name, label, Unit.COUNT, Sum(slice=slice_, measure="amount"), description)
 
 
@@ -34,8 +34,8 @@ def _standing(name: str, label: str, description: str) -> Metric:
     return summed(name, label, Unit.COUNT, Sum(slice=slice_, measure="amount"), description)
 
 
-def _unique(name: str, figure: str, label: str, description: str) -> Metric:
-    slice_ = Slice(family=UniqueCell, by_model=False, where=(("figure", figure),), dimensions=TIMES)
+def _unique(name: str, figure: str, label: str, description: str, *led_by: str) -> Metric:
+    slice_ = Slice(family=UniqueCell, by_model=False, led_by=led_by, where=(("figure", figure),), dimensions=TIMES)
     return summed(name, label, Unit.COUNT, Sum(slice=slice_, measure="people"), description)
 
 
@@ -78,6 +78,7 @@ _PERSONALIZATION = (
         sessions.PERSONALIZED_BUYS,
         "Personalised sessions with an order only",
         "Personalised sessions with an order that the model personalization credits, and no journey's goal.",
+        purchases.PERSONALIZATION,
     ),
     total(
         "personalization_conversions",
@@ -115,6 +116,7 @@ _RECOMMENDATIONS = (
         "Sessions with a recommended product bought",
         "Sessions with a recommendation through which its product was bought: in an order, within the window, that a "
         "model of recommendations credits to it.",
+        *purchases.RECOMMENDATIONS,
     ),
     _share(
         "recommendation_conversion_rate",
@@ -127,11 +129,13 @@ _RECOMMENDATIONS = (
         purchases.CUSTOMERS,
         "Customers of recommendations",
         "Different customers with an order that a model of recommendations credits: each once, however long the period.",
+        *purchases.RECOMMENDATIONS,
     ),
     _tally(
         purchases.PURCHASES,
         "Purchases after recommendations",
         "Counted orders that a model of recommendations credits, directly or as assisted.",
+        *purchases.RECOMMENDATIONS,
     ),
     _tally(sessions.BUYS, "Purchasing sessions", "Sessions in which a counted order was placed."),
     _tally(

@@ -1,0 +1,124 @@
+"""Which indexes statements go by that must be quick however large a shop has grown: Postgres tells its plans as it runs.
+
+Plans are kept, so they are looked at where they were made while Postgres took every table for an empty one.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from touchstone.attribution.v1 import credit_pb2
+from touchstone.reporting.v1 import report_service_pb2 as pb
+
+from services.chassis.database import open_database
+from services.chassis.migrations import migrate
+from services.reporting.domain.named_reports import REPORTS
+from services.reporting.servicer import ReportServicer
+from tests.contracts.test_reporting_answers import MIGRATIONS, acting, order, tell
+
+SCHEMA = "reporting_1"
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
+TOLD = {
+    "session_preload_libraries": "auto_explain",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_level": "notice",
+    "auto_explain.log_format": "json",
+}
+BY = {"activity_pending": "activity_pending_by_due"}
+"""The index of a table that isn't its primary key's."""
+
+
+@pytest.fixture
+async def plans() -> list[dict]:
+    """The plans of the statements that were run, each beside its text."""
+    return []
+
+
+@pytest.fixture
+async def engine(new_database: Callable[[], str], plans: list[dict]) -> AsyncEngine:
+    """An engine of one connection, in a schema of which Postgres knows that it is empty."""
+    url = new_database()
+    await migrate(url, schema=SCHEMA, scripts=MIGRATIONS)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+        for name, value in TOLD.items():
+            database = sql.Identifier(connection.info.dbname)
+            setting = sql.SQL(name)
+            connection.execute(sql.SQL("ALTER DATABASE {} SET {} = {}").format(database, setting, value))
+    engine = open_database(url, schema=SCHEMA, pool_size=1)
+
+    def listen(connection, _):
+        connection.driver_connection.add_notice_handler(
+            lambda notice: plans.append(json.loads(notice.message_primary.partition("plan:")[2]))
+        )
+
+    event.listen(engine.sync_engine, "connect", listen)
+    yield engine
+    await engine.dispose()
+
+
+def scans(plan: dict) -> Iterator[dict]:
+    """The parts of a plan that read a table or an index."""
+    if plan["Node Type"].endswith("Scan") and plan.keys() & {"Relation Name", "Index Name"}:
+        yield plan
+    for part in plan.get("Plans", ()):
+        yield from scans(part)
+
+
+def sold(first: int, count: int) -> list[credit_pb2.OrderCredits]:
+    return [
+        order(str(number), "2026-11-20T10:00:00", 100, channel="CHAT", sku="MUG")
+        for number in range(first, first + count)
+    ]
+
+
+async def test_reports_by_name_read_a_tenants_days_of_each_table(engine, plans):
+    async def parked_of(_: str) -> int:
+        return 0
+
+    async def ask(name: str) -> list[dict]:
+        acting()
+        plans.clear()
+        await servicer.GetReport(pb.GetReportRequest(report=name), None)
+        return [scan for told in plans for scan in scans(told["Plan"])]
+
+    servicer = ReportServicer(lambda: engine, parked_of, lambda: NOW)
+    for name in REPORTS:
+        await ask(name)
+    await tell(engine, *sold(0, 2))
+    for name in REPORTS:
+        found = await ask(name)
+        tables = {scan["Relation Name"] for scan in found}
+        assert tables & {"credit_summary", "product_summary", "activity_summary"}, name
+        for scan in found:
+            table = scan["Relation Name"]
+            wanted = BY.get(table, f"{table}_pkey")
+            assert (scan.get("Index Name"), name) == (wanted, name), scan
+            bound = scan.get("Index Cond", "")
+            if table == "activity_pending":
+                assert "due_nanos" in bound, bound
+            elif table.endswith(("_cell", "_summary")):
+                assert "tenant_id" in bound, bound
+                # What stands at a moment is summed from the first day on.
+                assert "day" in bound or table == "activity_summary", bound
+
+
+async def test_facts_told_again_are_found_by_their_key_once_there_are_some(engine, plans):
+    await tell(engine, *sold(0, 300))
+    plans.clear()
+    for number in range(12):
+        await tell(engine, *sold(10 * number, 2), first=1_000 + 2 * number)
+
+    told = [plan for plan in plans if "INSERT INTO order_fact" in plan["Query Text"]]
+    assert len(told) == 12
+    for plan in told:
+        found = [scan for scan in scans(plan["Plan"]) if scan.get("Relation Name") == "order_fact"]
+        assert found
+        for scan in found:
+            assert scan.get("Index Name") == "order_fact_pkey", scan
+            assert "order_id" in scan["Index Cond"], scan
