@@ -135,7 +135,8 @@ class Shop:
         Logs keep their sequence, so it is enough to send something last that no figure of another day shows, and
         that takes the longest way: an order on a day of its own, tied to a conversation only by a link between
         people. Once it is attributed, every service has applied all that came before. Where rules have changed, orders
-        are then still attributed anew in the background: when that is done, something last is sent once more.
+        are then still attributed anew in the background: when that is done, something last is sent once more. Where
+        settings have changed, figures are still counted anew.
         """
         name = f"settle-{uuid4().hex}"
         at = f"{SETTLING_DAY}T12:00:00Z"
@@ -168,6 +169,10 @@ class Shop:
         if self._recomputes():
             until(f"{self.tenant} is attributed anew", lambda: not self._recomputes(), seconds)
             self.settle(seconds)
+        until(f"{self.tenant} is counted anew", lambda: not self._recounts(), seconds)
+
+    def _recounts(self) -> bool:
+        return "recount" in json.loads(self.statement(SETTLING_DAY, SETTLING_DAY))["metadata"]
 
     def _recomputes(self) -> bool:
         return "recomputation" in self._send(lambda: self.client.get("/v1/models")).raise_for_status().json()
