@@ -17,7 +17,7 @@ IN_FLIGHT: Final = 4
 APART_SECONDS: Final = 0.025
 """A call costs nearly as much for one as for many: so long after one began, the next waits for more to join it."""
 
-MANY: Final = 12
+MANY: Final = 24
 """After a call with so many deliveries, the next waits a shorter time only: those who send may wait for it themselves."""
 
 APART_AFTER_MANY_SECONDS: Final = 0.01
