@@ -1,5 +1,6 @@
 """A shop of very many orders and conversations as reporting keeps it: facts as rows that SQL can sum, and their cells."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -203,7 +204,7 @@ def fill(database_url: str, schema: str, sizes: list[Size]) -> None:
             connection.execute(
                 """INSERT INTO tenant (tenant_id, partition_id, time_zone, currency_code, settings_position, models, edition)
                    VALUES (%s, 0, 'Europe/Madrid', 'EUR', 1, %s, 0)""",
-                (size.tenant_id, '{"contact": 1, "conversations": 1}'),
+                (size.tenant_id, json.dumps(dict.fromkeys(MODELS, 1))),
             )
         connection.execute(_INDEXES)
         for statement in _CELLS:
