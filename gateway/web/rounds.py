@@ -5,6 +5,7 @@ from collections import deque
 from typing import Final
 
 IN_A_ROUND: Final = 4
+"""Few: what is sent on, and each answer, takes several turns of the event loop, and every turn reads a round first."""
 
 
 class Rounds:

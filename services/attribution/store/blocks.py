@@ -43,49 +43,32 @@ class Layout(NamedTuple):
         return (*self.columns, *self.lists, "names")
 
 
+_TOLD: Final = (
+    "occur_time",
+    "marks",
+    "session",
+    "visitor",
+    "email",
+    "phone",
+    "customer",
+    "conversation",
+    "click",
+    "touchpoint",
+    "bot_name",
+    "agent_id",
+    "campaign",
+)
+"""What touches and steps of conversations tell alike."""
+
 TOUCHES: Final = Layout(
     "touch_block",
-    (
-        "occur_time",
-        "marks",
-        "session",
-        "visitor",
-        "email",
-        "phone",
-        "customer",
-        "conversation",
-        "click",
-        "touchpoint",
-        "bot_name",
-        "agent_id",
-        "campaign",
-        "experience_id",
-        "product_count",
-    ),
+    (*_TOLD, "experience_id", "product_count"),
     names=2,
     lists=("products",),
 )
 """Touches; names are source and event id."""
 
-STEPS: Final = Layout(
-    "step_block",
-    (
-        "occur_time",
-        "marks",
-        "session",
-        "visitor",
-        "email",
-        "phone",
-        "customer",
-        "conversation",
-        "click",
-        "touchpoint",
-        "bot_name",
-        "agent_id",
-        "campaign",
-    ),
-    names=2,
-)
+STEPS: Final = Layout("step_block", _TOLD, names=2)
 """Steps of conversations; names are source and event id."""
 
 SEEN: Final = Layout(
