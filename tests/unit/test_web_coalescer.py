@@ -57,6 +57,20 @@ async def test_what_waits_goes_together_and_in_order():
     assert [name for call in ingest.calls for name in call] == [str(i) for i in range(700)]
 
 
+async def test_few_wait_for_company_and_enough_go_at_once(monkeypatch):
+    monkeypatch.setattr(coalescer, "APART_SECONDS", 60.0)
+    ingest = Ingest()
+    async with Coalescer(ingest.append) as door:
+        futures = [door.store(delivery("first"))]
+        futures += [door.store(delivery(str(i))) for i in range(coalescer.ENOUGH - 1)]
+        await asyncio.sleep(0)
+        assert [len(call) for call in ingest.calls] == [1]
+        futures.append(door.store(delivery("enough")))
+        await asyncio.sleep(0)
+        assert [len(call) for call in ingest.calls] == [1, coalescer.ENOUGH]
+    assert await settled(*futures) == [None] * (coalescer.ENOUGH + 1)
+
+
 async def test_whoever_hangs_up_takes_nobody_along():
     ingest = Ingest()
     ingest.gate.clear()
