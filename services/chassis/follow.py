@@ -64,7 +64,9 @@ _CLAIM_WAITING = text("SELECT partition_id FROM claim WHERE partition_id = :part
 _MOVE_CHECKPOINT = text(
     """INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (:partition, :log, :log_id, :position)
        ON CONFLICT (partition_id, log) DO UPDATE
-       SET log_id = excluded.log_id, position = excluded.position, apply_time = excluded.apply_time"""
+       SET log_id = excluded.log_id, position = excluded.position, apply_time = excluded.apply_time
+       WHERE checkpoint.position = :before
+       RETURNING position"""
 )
 
 _PARK = text(
@@ -296,7 +298,7 @@ class Follower:
                 await self._claim(connection, subscription.log, batch, batch.after_position + start)
                 published = await subscription.apply(connection, batch.partition, entries)
                 after = await self._publish(connection, batch.partition, published)
-                await self._checkpoint(connection, subscription.log, batch, batch.after_position + stop)
+                await self._checkpoint(connection, subscription.log, batch, start, stop)
         _durations.record(time.perf_counter() - began, {"log": subscription.log})
         self._on_published(batch.partition, after, published)
 
@@ -313,11 +315,23 @@ class Follower:
         if row is None or row.position != expected or row.log_id not in (None, batch.log_id):
             raise _OvertakenError
 
-    async def _checkpoint(self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, through: int) -> None:
-        await connection.execute(
+    async def _checkpoint(
+        self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, start: int, stop: int
+    ) -> None:
+        moved = await connection.execute(
             _MOVE_CHECKPOINT,
-            {"partition": batch.partition, "log": name, "log_id": batch.log_id, "position": through},
+            {
+                "partition": batch.partition,
+                "log": name,
+                "log_id": batch.log_id,
+                "before": batch.after_position + start,
+                "position": batch.after_position + stop,
+            },
         )
+        # The claim saw the checkpoint as it was when its statement began: the replica that held the partition until
+        # the lock was free may have moved it since.
+        if moved.first() is None:
+            raise _OvertakenError
 
     async def _park(
         self, subscription: Subscription[Any], batch: log_pb2.LogBatch, index: int, error: Exception
@@ -336,7 +350,7 @@ class Follower:
                     "reason": type(error).__name__,
                 },
             )
-            await self._checkpoint(connection, subscription.log, batch, position)
+            await self._checkpoint(connection, subscription.log, batch, index, index + 1)
         _parked.add(1, {"log": subscription.log})
         _log.error(
             "parked %s %d/%d: %s at %s",

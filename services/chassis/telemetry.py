@@ -217,12 +217,17 @@ class _JsonFormatter(logging.Formatter):
 
 
 def describe(error: BaseException) -> list[str]:
-    """An exception and what caused it, as kinds and places: `["OperationalError", "store/rows.py:12 append", …]`."""
+    """An exception, what it groups and what caused it, as kinds and places.
+
+    `["OperationalError", "store/rows.py:12 append", …]`
+    """
     told: list[str] = []
     seen: BaseException | None = error
     while seen is not None:
         told.append(type(seen).__name__)
         frames = traceback.extract_tb(seen.__traceback__)[-8:]
         told += [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
+        if isinstance(seen, BaseExceptionGroup):
+            told += [part for one in seen.exceptions for part in describe(one)]
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     return told

@@ -420,7 +420,7 @@ async def test_parked_bodies_that_name_her_are_forgotten(house: House) -> None:
         UnusablePart("acme", "shop", name, f"WHY {name}", NOW, body.encode(), {"h": "v"})
         for name, body in (BODIES | OTHER_BODIES).items()
     ]
-    late = UnusablePart("acme", "shop", "late", "LATE", NOW + timedelta(minutes=5), JANE.encode(), {})
+    late = UnusablePart("acme", "shop", "late", "LATE", NOW + timedelta(days=1), JANE.encode(), {})
     refused = event_pb2.Event(event_id="\ud7ff", identifiers={"email": JANE}).SerializeToString()
     raw = UnusablePart("acme", "shop", "raw", "WHY raw", NOW, refused, {"touchstone-body": "event"})
     await house.log.append(Batch(PARTITION, [], [*parts, late, raw]))

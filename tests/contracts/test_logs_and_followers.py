@@ -12,7 +12,7 @@ import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import Int64Value
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import log
 from services.chassis.chores import paged
@@ -211,6 +211,46 @@ async def test_replicas_share_partitions_and_apply_nothing_twice(house: House) -
 
             await until(complete)
         assert sum(total for total, _ in (await totals(one)).values()) == sum(range(200))
+
+
+class Overtaken(Sums):
+    """Sums while whose first work another replica applies the same entries, unseen by the claim."""
+
+    def __init__(self, other: AsyncEngine) -> None:
+        super().__init__()
+        self._other: AsyncEngine | None = other
+
+    async def apply(
+        self, connection: AsyncConnection, partition: int, entries: Sequence[Entry[Int64Value]]
+    ) -> Sequence[bytes]:
+        if self._other is not None:
+            other, self._other = self._other, None
+            async with other.begin() as overtaking:
+                await super().apply(overtaking, partition, entries)
+                position = {"position": entries[-1].position}
+                await overtaking.execute(text("UPDATE sums_1.checkpoint SET position = :position"), position)
+        return await super().apply(connection, partition, entries)
+
+
+async def test_what_another_replica_applied_after_the_claim_looked_is_not_applied_again(house: House) -> None:
+    async with house.running(house.sums("sums", Sums(), "source")) as service:
+        await house.append(1, 5)
+
+        async def complete() -> bool:
+            return (await totals(service)).get(1) == (5, 1)
+
+        await until(complete)
+    other = open_database(house.url, schema="sums_1")
+    async with house.running(house.sums("sums", Overtaken(other), "source")) as service:
+        await house.append(1, 7)
+        await house.append(1, 9)
+
+        async def all_of_it() -> bool:
+            return (await totals(service)).get(1, (0, 0))[1] >= 3
+
+        await until(all_of_it)
+        assert (await totals(service))[1] == (21, 3)
+    await close_database(other)
 
 
 async def test_an_entry_that_fails_is_parked_alone_and_can_be_applied_after_the_mend(house: House) -> None:
