@@ -28,9 +28,18 @@ _READ_GENERATIONS = text("SELECT generation, state FROM generation ORDER BY gene
 
 _ADD_GENERATION = text("INSERT INTO generation (state) VALUES (:state) RETURNING generation")
 
-_RETIRE = text("UPDATE generation SET state = 'retired', retire_time = now() WHERE generation = :generation")
+_RETIRE_BUILDING = text(
+    """UPDATE generation SET state = 'retired', retire_time = now()
+       WHERE generation = :generation AND state = 'building'"""
+)
 
-_SERVE = text("UPDATE generation SET state = 'serving' WHERE generation = :generation")
+_RETIRE_SERVED_FOR = text(
+    """UPDATE generation SET state = 'retired', retire_time = now()
+       WHERE state = 'serving'
+         AND EXISTS (SELECT FROM generation WHERE generation = :generation AND state = 'building')"""
+)
+
+_SERVE = text("UPDATE generation SET state = 'serving' WHERE generation = :generation AND state = 'building'")
 
 _READ_OUTLIVED = text(
     """SELECT generation FROM generation
@@ -232,9 +241,9 @@ class FollowingService:
             try:
                 async with self._registry.begin() as connection:
                     await connection.execute(_LOCK_REGISTRY)
-                    if number != self._serving:
-                        # It was building from a log that is gone.
-                        await connection.execute(_RETIRE, {"generation": number})
+                    # Was it building, then from a log that is gone. The registry tells: what this process knows to
+                    # be served may have been another generation until a moment ago.
+                    await connection.execute(_RETIRE_BUILDING, {"generation": number})
                     await self._ensure_building(connection)
             except Exception as error:
                 if not is_transient(error):
@@ -269,7 +278,8 @@ class FollowingService:
                     return
         async with self._registry.begin() as connection:
             await connection.execute(_LOCK_REGISTRY)
-            await connection.execute(_RETIRE, {"generation": self._serving})
+            # Neither, where its log was replaced meanwhile, or another replica was quicker.
+            await connection.execute(_RETIRE_SERVED_FOR, {"generation": newest.number})
             await connection.execute(_SERVE, {"generation": newest.number})
         await self._reconcile()
 
