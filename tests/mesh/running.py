@@ -23,6 +23,7 @@ from gateway.cli.system import System
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
 STOP_SECONDS = 60
+LAST_LINES = 5
 FOREIGN = (
     *("DATABASE_URL", "REDIS_URL", "TOUCHSTONE_TOKEN", "TOUCHSTONE_PUBLIC_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
     *layout.TLS_VARIABLES.values(),
@@ -114,6 +115,14 @@ class RunningSystem:
         """What the supervisor wrote about its children."""
         state: dict[str, Any] = json.loads((self.data_dir / "run" / "state.json").read_text())
         return state
+
+    def told(self) -> str:
+        """What the supervisor said, and the last that each process said beside the usual."""
+        said = [self.log.read_text()]
+        for log in sorted((self.data_dir / "logs").glob("*.log")):
+            lines = [line for line in log.read_text(errors="replace").splitlines() if '"level":"INFO"' not in line]
+            said += [f"--- {log.name}", *lines[-LAST_LINES:]]
+        return "\n".join(said)
 
     def touchstone(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         """Runs the command line as a user does."""
