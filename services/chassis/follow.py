@@ -20,7 +20,8 @@ from services.chassis import log, telemetry
 from services.chassis.arrays import numbers
 from services.chassis.database import is_transient
 from services.chassis.groups import MOST_ENTRIES, in_groups
-from services.chassis.resting import RUSH, Growth, give_way, rest_after
+from services.chassis.resting import rest_after
+from services.chassis.rush import Rush
 from services.kernel.partitions import PARTITION_COUNT
 
 M = TypeVar("M", bound=Message)
@@ -176,6 +177,7 @@ class Follower:
         self._is_traced = is_traced
         self._subscriptions = {subscription.log: subscription for subscription in subscriptions}
         self._on_published = on_published
+        self._rushes = {subscription.log: Rush() for subscription in subscriptions if subscription.gives_way}
         # One transaction a partition at a time, whichever log it applies; other replicas are kept out by the claim.
         self._turns = [asyncio.Lock() for _ in range(PARTITION_COUNT)]
         self.heads: dict[tuple[str, int], tuple[str, int]] = {}
@@ -240,9 +242,9 @@ class Follower:
             request_serializer=log_pb2.FollowRequest.SerializeToString,
             response_deserializer=log_pb2.LogBatch.FromString,
         )(log_pb2.FollowRequest(cursors=[log_pb2.PartitionCursor(partition=partition, after_position=position)]))
+        rush = self._rushes.get(subscription.log)
         try:
             async with aclosing(in_groups(call)) as groups:
-                growth = Growth()
                 async for batch in groups:
                     if log_id is not None and batch.log_id != log_id:
                         raise LogReplacedError(subscription.log)
@@ -255,10 +257,11 @@ class Follower:
                         log_id, position = batch.log_id, batch.through_position
                     yield position
                     worked, entries = time.monotonic() - began, len(batch.entries)
-                    growth.look(batch)
-                    if subscription.gives_way and growth.rate > RUSH:
-                        await give_way(entries, worked)
-                        continue
+                    if rush is not None:
+                        rush.look(batch)
+                        if rush.is_on:
+                            await rush.give_way(entries, worked)
+                            continue
                     pause = subscription.pause if entries < MOST_ENTRIES else 0.0
                     await asyncio.sleep(max(rest_after(entries, worked), pause))
         finally:
