@@ -23,7 +23,7 @@ Chore = Callable[[AsyncEngine, Turn], Coroutine[Any, Any, None]]
 Waiting = Callable[[AsyncConnection], Awaitable[Collection[int]]]
 """The partitions that have work."""
 
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS = 0.5
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 

@@ -251,17 +251,18 @@ class Follower:
                     self.heads[subscription.log, partition] = (batch.log_id, batch.head_position)
                     if batch.after_position != position:
                         raise _OvertakenError
+                    if rush is not None:
+                        rush.look(batch)
+                    if in_a_rush := rush is not None and rush.is_on:
+                        await rush.give_way(len(batch.entries))
                     began = time.monotonic()
                     if batch.entries:
                         await self._apply(subscription, batch)
                         log_id, position = batch.log_id, batch.through_position
                     yield position
                     worked, entries = time.monotonic() - began, len(batch.entries)
-                    if rush is not None:
-                        rush.look(batch)
-                        if rush.is_on:
-                            await rush.give_way(entries, worked)
-                            continue
+                    if in_a_rush:
+                        continue
                     pause = subscription.pause if entries < MOST_ENTRIES else 0.0
                     await asyncio.sleep(max(rest_after(entries, worked), pause))
         finally:

@@ -1,6 +1,5 @@
 """Rushes: while a log grows faster than is promised to be followed closely, following gives way to acceptance."""
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -28,19 +27,14 @@ class Rush:
     and a figure is late for seconds. As soon as some have nothing to do, following goes on.
     """
 
-    def __init__(
-        self,
-        idle_share: Callable[[float], Awaitable[float]] = idle_share,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, idle_share: Callable[[float], Awaitable[float]] = idle_share) -> None:
         """`idle_share` waits so many seconds and answers what part of the processors had nothing to do meanwhile."""
         self._idle_share = idle_share
-        self._clock = clock
         self._heads: dict[int, tuple[str, int]] = {}
-        self._grown = 0
+        self._grown: dict[int, int] = {}
+        self._growing = 1
         self._measured_at = 0.0
         self._newest_rate = 0.0
-        self._free_at = 0.0
         self.rate = 0.0
         """Entries a second, in the slower of the last two measures: a stall and its end are no rush."""
 
@@ -53,20 +47,20 @@ class Rush:
         """Takes note of the head that a batch tells of, by the clock of who serves the log."""
         log_id, head = self._heads.get(batch.partition, ("", 0))
         if log_id == batch.log_id:
-            self._grown += max(0, batch.head_position - head)
+            grown = self._grown.get(batch.partition, 0) + batch.head_position - head
+            self._grown[batch.partition] = grown
         self._heads[batch.partition] = (batch.log_id, batch.head_position)
         seconds = batch.head_time.seconds + batch.head_time.nanos / 1e9
         passed = seconds - self._measured_at
         if -_CLOCK_SET_BACK < passed < _MEASURED_OVER:
             return
-        rate = max(0.0, self._grown / passed)
+        rate = max(0.0, sum(self._grown.values()) / passed)
         self.rate, self._newest_rate = min(rate, self._newest_rate), rate
-        self._grown, self._measured_at = 0, seconds
+        self._growing = sum(grown > 0 for grown in self._grown.values())
+        self._grown, self._measured_at = {}, seconds
 
-    async def give_way(self, entries: int, worked: float) -> None:
-        """Rests after a group that took `worked` seconds, whatever its partition: all of them share what is followed."""
-        self._free_at = max(self._free_at, self._clock() - worked) + entries / _STILL_FOLLOWED
-        until = self._free_at
-        while (left := min(until, self._free_at) - self._clock()) > 0:
-            if await self._idle_share(min(left, _LOOK_SECONDS)) >= _SPARE:
-                self._free_at = self._clock()
+    async def give_way(self, entries: int) -> None:
+        """Rests before a group: all partitions that grow share what is followed, and who has little rests little."""
+        left = entries * self._growing / _STILL_FOLLOWED
+        while left > 0 and await self._idle_share(min(left, _LOOK_SECONDS)) < _SPARE:
+            left -= _LOOK_SECONDS

@@ -8,42 +8,38 @@ from services.chassis.rush import Rush
 
 
 class Processors:
-    """Which part of them has nothing to do, look by look; the last for ever. Only looking takes time."""
+    """Which part of them has nothing to do, look by look; the last for ever."""
 
     def __init__(self, *idle: float) -> None:
         self._idle = list(idle)
-        self.now = 1_000.0
-        self.rush = Rush(self._idle_share, lambda: self.now)
+        self.rush = Rush(self._idle_share)
+        self.rested = 0.0
 
     async def _idle_share(self, seconds: float) -> float:
-        self.now += seconds
+        self.rested += seconds
         return self._idle.pop(0) if len(self._idle) > 1 else self._idle[0]
 
-    async def rested(self, entries: int, worked: float) -> float:
-        before = self.now
-        await self.rush.give_way(entries, worked)
-        return self.now - before
 
-
-async def test_a_rest_is_as_long_as_its_group_is_large() -> None:
-    assert await Processors(0.02).rested(MOST_ENTRIES, 0.3) == pytest.approx(MOST_ENTRIES / 100 - 0.3)
-    assert await Processors(0.02).rested(50, 0.1) == pytest.approx(0.4)
-    assert await Processors(0.02).rested(20, 0.2) == 0
-
-
-async def test_all_partitions_share_what_is_followed() -> None:
+@pytest.mark.parametrize(("entries", "seconds"), [(MOST_ENTRIES, MOST_ENTRIES / 100), (50, 0.5), (0, 0)])
+async def test_a_rest_is_as_long_as_its_group_is_large(entries: int, seconds: float) -> None:
     processors = Processors(0.02)
-    assert await processors.rested(100, 0.0) == pytest.approx(1)
-    processors.now -= 1
-    assert await processors.rested(100, 0.0) == pytest.approx(2)
-    processors.now += 5
-    assert await processors.rested(100, 0.0) == pytest.approx(1)
+    await processors.rush.give_way(entries)
+    assert processors.rested == pytest.approx(seconds)
+
+
+async def test_partitions_that_grow_share_what_is_followed() -> None:
+    processors = Processors(0.02)
+    for tick in range(4):
+        for partition in range(4):
+            processors.rush.look(told("a", tick * 200 if partition < 3 else 7, 100.0 + tick, partition))
+    await processors.rush.give_way(50)
+    assert processors.rested == pytest.approx(3 * 0.5)
 
 
 async def test_following_goes_on_as_soon_as_processors_have_nothing_to_do() -> None:
-    processors = Processors(0.02, 0.02, 0.6, 0.02)
-    assert await processors.rested(MOST_ENTRIES, 0.3) == pytest.approx(0.6)
-    assert await processors.rested(50, 0.1) == pytest.approx(0.5)
+    processors = Processors(0.02, 0.02, 0.6)
+    await processors.rush.give_way(MOST_ENTRIES)
+    assert processors.rested == pytest.approx(0.6)
 
 
 def told(log_id: str, head: int, seconds: float, partition: int = 0) -> log_pb2.LogBatch:
