@@ -52,8 +52,7 @@ _NODE = "(hashtextextended(number::text, {kind}) >> 4 & ((1::bigint << 60) - 1))
 _SEED_IDENTIFIERS = """
     INSERT INTO identifier (tenant_id, node, value, region, person, published, hub, emails)
     SELECT '{tenant}', node, value, person, person, true, false, CASE WHEN limited THEN ARRAY[email] ELSE '{{}}' END
-    FROM (SELECT *, least(session, visitor, email, customer, conversation) AS person
-          FROM somebody ORDER BY hashint8(number)) AS one
+    FROM (SELECT *, email AS person FROM somebody ORDER BY hashint8(number)) AS one
     CROSS JOIN LATERAL (VALUES
         (session, md5('1-' || number), false),
         (visitor, md5('2-' || number), true),
@@ -63,7 +62,7 @@ _SEED_IDENTIFIERS = """
 
 _SEED_OBSERVATIONS = """
     INSERT INTO observation (tenant_id, region, members)
-    SELECT '{tenant}', least(session, visitor, email, customer, conversation),
+    SELECT '{tenant}', email,
            ARRAY(SELECT node FROM unnest(seen) AS node WHERE node IS NOT NULL ORDER BY node)
     FROM (SELECT * FROM somebody ORDER BY hashint8(number)) AS one
     CROSS JOIN LATERAL (VALUES

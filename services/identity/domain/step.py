@@ -1,7 +1,7 @@
 """One step of a tenant's people: what new observations and decisions change about what is kept.
 
 A step looks only at what it touches. Identifiers that hang together by observations are a *region*, named by its
-smallest one like a person; decisions divide a region into persons. Where observations and links are only added, regions
+most telling one like a person; decisions divide a region into persons. Where observations and links are only added, regions
 and persons can only grow together, so their names are enough. Where an identifier begins to name nobody, or a pair is
 unlinked, the region is *torn*: it is made again from all of its observations. Of a large region only small parts may
 *leave*: these are made again, and the rest stays as it is. A hub is a region of its own; it keeps copies of the
@@ -94,7 +94,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """The regions and persons after a step, each known by its smallest identifier, the old ones by their old names."""
+    """The regions and persons after a step, each known by its most telling identifier, the old ones by their old names."""
 
     regions: Components
     persons: Components
