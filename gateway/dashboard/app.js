@@ -72,6 +72,7 @@ async function open() {
   document.title = `${report.title} · Touchstone`;
   form.hidden = report.id === "experiments";
   for (const link of document.querySelectorAll("#reports a")) link.toggleAttribute("aria-current", link.dataset.report === report.id);
+  document.querySelector("#reports [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
   if (shown?.asked.report !== report) page.drawn = report.drawn;
   try {
     await follow(signal);

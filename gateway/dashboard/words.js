@@ -14,6 +14,7 @@ const VALUES = {
     VISITOR: "Same browser", PERSON: "Same person, otherwise known",
   },
   origin_type: { INBOUND: "Visitors wrote first", CAMPAIGN: "Campaigns", AD: "Advertisements", LINK: "Links" },
+  last_message: { VISITOR: "The visitor's", BOT: "A bot's", AGENT: "An agent's" },
   completion: {
     ASSIGNED: "Assigned to an agent", COMPLETED_AUTOMATICALLY: "Completed automatically", CLOSED_BY_AGENT: "Closed by an agent",
     ABANDONED: "Abandoned", OPEN: "Still open",
