@@ -110,7 +110,7 @@ async def apply_people(
     changed = {named: standing for named, standing in after.items() if standing != before.get(named, _UNKNOWN)}
     if not changed:
         return []
-    await people.save_standings(connection, changed)
+    await people.save_standings(connection, changed, before)
     rows = [
         (tenant_id, facts.identifier_row(identifier, standing.person_id, hub=standing.hub))
         for (tenant_id, identifier), standing in changed.items()
@@ -123,6 +123,7 @@ async def apply_people(
             tenant_id,
             identifier,
             hub=standing.hub != was.hub,
+            is_hub=standing.hub,
             person_before=was.person_id,
             person_after=standing.person_id,
             window_micros=windows[tenant_id],

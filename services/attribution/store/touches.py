@@ -135,8 +135,8 @@ _FIND = text(
 
 _INSERT_CONVERSATIONS = text(
     """INSERT INTO conversation_identifier (tenant_id, conversation_id, kind, value)
-       SELECT DISTINCT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]),
-                                     CAST(:kinds AS smallint[]), CAST(:values AS text[]))
+       SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]),
+                            CAST(:kinds AS smallint[]), CAST(:values AS text[]))
        ON CONFLICT DO NOTHING"""
 )
 
@@ -178,7 +178,7 @@ async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch
             "lengths": events.lengths,
         },
     )
-    fresh = [by_key[tenant_id, source, event_id] for tenant_id, source, event_id in rows]
+    fresh = [by_key[tenant_id, source, event_id] for tenant_id, source, event_id in rows.all()]
     await _insert_identifiers(connection, [(touch, one) for touch in fresh for one in touch.identifiers])
     return fresh
 
@@ -197,15 +197,17 @@ async def _insert_identifiers(connection: AsyncConnection, named: Sequence[tuple
                 "event_ids": texts(touch.event_id for touch, _ in named),
             },
         )
-    in_conversations = [(touch, identifier) for touch, identifier in named if touch.conversation_id]
+    in_conversations = {
+        (touch.tenant_id, touch.conversation_id, identifier) for touch, identifier in named if touch.conversation_id
+    }
     if in_conversations:
         await connection.execute(
             _INSERT_CONVERSATIONS,
             {
-                "tenant_ids": texts(touch.tenant_id for touch, _ in in_conversations),
-                "conversation_ids": texts(touch.conversation_id for touch, _ in in_conversations),
-                "kinds": numbers(identifier.kind for _, identifier in in_conversations),
-                "values": texts(identifier.value for _, identifier in in_conversations),
+                "tenant_ids": texts(tenant_id for tenant_id, _, _ in in_conversations),
+                "conversation_ids": texts(conversation_id for _, conversation_id, _ in in_conversations),
+                "kinds": numbers(identifier.kind for *_, identifier in in_conversations),
+                "values": texts(identifier.value for *_, identifier in in_conversations),
             },
         )
 
@@ -257,4 +259,4 @@ async def find_touches(connection: AsyncConnection, searches: Iterable[Search]) 
         "person_conversations": flags([search.conversations for search in personal]),
         "tenants": texts({search.tenant_id for search, _ in direct} | {search.tenant_id for search in personal}),
     }
-    return [FoundTouch(*row) for row in await connection.execute(_FIND, bound)]
+    return [FoundTouch(*row) for row in (await connection.execute(_FIND, bound)).all()]
