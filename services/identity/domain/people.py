@@ -12,6 +12,8 @@ from services.identity.domain.nodes import Members, Node, Pair, kind_of, naming_
 from services.identity.domain.rules import DEFAULT_LIMITS, Rules
 from services.kernel.identifiers import Kind
 
+_EMAIL = Kind.EMAIL
+
 
 class Components:
     """Disjoint sets of nodes, each known by its most telling node; of several by the smallest.
@@ -24,12 +26,16 @@ class Components:
 
     __slots__ = ("_parents",)
 
-    def __init__(self) -> None:
-        self._parents: dict[Node, Node] = {}
+    def __init__(self, names: Iterable[tuple[Node, Node]] = ()) -> None:
+        """`names` are nodes with those by which their sets are known already; such a one is known by itself."""
+        self._parents: dict[Node, Node] = {node: name for node, name in names if node != name}
 
     def of(self, node: Node) -> Node:
         """The node by which the set is known that the node is in; itself when it was never joined."""
-        parents, root = self._parents, node
+        parents = self._parents
+        root = parents.get(node, node)
+        if root not in parents:
+            return root
         while (parent := parents.get(root)) is not None:
             root = parent
         while node != root:
@@ -40,10 +46,11 @@ class Components:
         """Makes one set of those that the nodes are in."""
         if not nodes:
             return
-        first = self.of(nodes[0])
+        parents, first = self._parents, self.of(nodes[0])
         for other in nodes[1:]:
-            root = self.of(other)
-            if root != first:
+            # Mostly it is there already, or by itself: then nothing is to be followed.
+            root = parents.get(other, other)
+            if root != first and (root := self.of(root)) != first:
                 low, high = (first, root) if naming_key(first) < naming_key(root) else (root, first)
                 self._parents[high] = first = low
 
@@ -62,7 +69,7 @@ def emails_seen(observations: Iterable[Members]) -> dict[Node, set[Node]]:
     """The e-mail addresses that each value with a limit was observed with; values without any are left out."""
     seen: dict[Node, set[Node]] = {}
     for members in observations:
-        emails = [node for node in members if kind_of(node) is Kind.EMAIL]
+        emails = [node for node in members if kind_of(node) is _EMAIL]
         if emails:
             for node in members:
                 if kind_of(node) in DEFAULT_LIMITS:
