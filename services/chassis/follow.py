@@ -66,10 +66,12 @@ _CLAIM_WAITING = text(
        FROM claim WHERE partition_id = :partition FOR UPDATE"""
 )
 
+# Who claims just as another one commits may have read the checkpoint as it was before that, and is turned back here.
 _MOVE_CHECKPOINT = text(
     """INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (:partition, :log, :log_id, :position)
        ON CONFLICT (partition_id, log) DO UPDATE
-       SET log_id = excluded.log_id, position = excluded.position, apply_time = excluded.apply_time"""
+       SET log_id = excluded.log_id, position = excluded.position, apply_time = excluded.apply_time
+       WHERE checkpoint.position = :expected"""
 )
 
 _PARK = text(
@@ -301,7 +303,7 @@ class Follower:
                 await self._claim(connection, subscription.log, batch, batch.after_position + start)
                 published = await subscription.apply(connection, batch.partition, entries)
                 after = await self._publish(connection, batch.partition, published)
-                await self._checkpoint(connection, subscription.log, batch, batch.after_position + stop)
+                await self._checkpoint(connection, subscription.log, batch, start, stop)
         _durations.record(time.perf_counter() - began, {"log": subscription.log})
         self._on_published(batch.partition, after, published)
 
@@ -318,11 +320,21 @@ class Follower:
         if row is None or row.position != expected or row.log_id not in (None, batch.log_id):
             raise _OvertakenError
 
-    async def _checkpoint(self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, through: int) -> None:
-        await connection.execute(
+    async def _checkpoint(
+        self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, start: int, stop: int
+    ) -> None:
+        moved = await connection.execute(
             _MOVE_CHECKPOINT,
-            {"partition": batch.partition, "log": name, "log_id": batch.log_id, "position": through},
+            {
+                "partition": batch.partition,
+                "log": name,
+                "log_id": batch.log_id,
+                "expected": batch.after_position + start,
+                "position": batch.after_position + stop,
+            },
         )
+        if moved.rowcount != 1:
+            raise _OvertakenError
 
     async def _park(
         self, subscription: Subscription[Any], batch: log_pb2.LogBatch, index: int, error: Exception
@@ -341,7 +353,7 @@ class Follower:
                     "reason": type(error).__name__,
                 },
             )
-            await self._checkpoint(connection, subscription.log, batch, position)
+            await self._checkpoint(connection, subscription.log, batch, index, index + 1)
         _parked.add(1, {"log": subscription.log})
         _log.error(
             "parked %s %d/%d: %s at %s",

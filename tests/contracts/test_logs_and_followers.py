@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chassis import log
 from services.chassis.chores import paged
 from services.chassis.database import close_database, open_database
-from services.chassis.follow import Entry, Subscription
+from services.chassis.follow import Entry, Follower, Subscription
 from services.chassis.generations import FollowingService
 from services.chassis.migrations import migrate
 from services.chassis.wakeups import Wakeups
@@ -211,6 +211,14 @@ async def test_replicas_share_partitions_and_apply_nothing_twice(house: House) -
 
             await until(complete)
         assert sum(total for total, _ in (await totals(one)).values()) == sum(range(200))
+
+
+async def test_who_read_a_checkpoint_too_early_applies_nothing(house: House, monkeypatch) -> None:
+    async def claimed_by_both(*_args: object) -> None:
+        pass
+
+    monkeypatch.setattr(Follower, "_claim", claimed_by_both)
+    await test_replicas_share_partitions_and_apply_nothing_twice(house)
 
 
 async def test_an_entry_that_fails_is_parked_alone_and_can_be_applied_after_the_mend(house: House) -> None:
