@@ -1,70 +1,190 @@
-// The dashboard: asks for a token once, then shows the figures and keeps them fresh.
+// The dashboard: asks for a token once, then shows a report and keeps it as it is at this moment.
 
 import { ask, forgetToken, keepToken, token } from "./api.js";
+import { element } from "./elements.js";
+import * as experiments from "./experiments.js";
 import { longDay } from "./format.js";
+import { REPORTS, reportOf } from "./layouts.js";
+import { rest, watch } from "./live.js";
 import { period, today } from "./periods.js";
-import * as views from "./views.js";
+import * as named from "./report.js";
 
-const REFRESH = 5_000;
-const TOTALS = ["attributed_revenue", "attributed_net_revenue", "attributed_orders", "share_of_store_revenue", "store_orders", "store_revenue", "store_net_revenue"];
-const PRODUCTS = ["assisted_units", "assisted_revenue", "units", "product_revenue"];
+const SOONEST = 1_000;
+const TIMES = 4;
+const AWAY = 60_000;
 
 const at = (id) => document.getElementById(id);
 const form = at("period");
-let timer;
-let asking;
-let settings;
+const places = Object.fromEntries(["notices", "kept", "totals", "daily", "tables", "hello"].map((id) => [id, at(id)]));
+const page = { catalogue: new Map(), drawn: "", keep, drop, choose: chooseDrawn };
+let opened = new AbortController();
+let timeZone = "";
 let shown;
+let away;
 
+/** What the address asks for: {report, kept, experiment}. */
+function asked() {
+  const told = new URLSearchParams(location.search);
+  const report = reportOf(told.get("report"));
+  const kept = Object.fromEntries(report.narrowing.filter((name) => told.get(name)).map((name) => [name, told.get(name)]));
+  return { report, kept, experiment: told.get("experiment") };
+}
+
+function go(change, { replace = false } = {}) {
+  const told = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(change)) value ? told.set(name, value) : told.delete(name);
+  history[replace ? "replaceState" : "pushState"](null, "", `?${told}`);
+  open();
+}
+
+function keep(name, value) {
+  go({ [name]: value });
+}
+
+function drop(name) {
+  go({ [name]: "" });
+}
+
+function chooseDrawn(name) {
+  page.drawn = name;
+  redraw();
+}
+
+/** The period chosen; null for one's own that isn't complete. */
 function chosen() {
   const { preset, start, end } = form.elements;
   const isCustom = preset.value === "custom";
-  if (isCustom && at("range").hidden && shown) {
-    // One's own period begins as the one before.
-    start.value ||= shown.startDate;
-    end.value ||= shown.endDate;
-  }
   at("range").hidden = !isCustom;
   end.setCustomValidity(isCustom && start.value > end.value && end.value ? "The last day is before the first." : "");
-  return period(preset.value, today(settings?.timeZone || "UTC"), { start: start.value, end: end.value });
+  return period(preset.value, today(timeZone || "UTC"), { start: start.value, end: end.value });
 }
 
-const report = (body, signal) => ask("/v1/reports:run", { body, signal });
-
-async function refresh() {
-  clearTimeout(timer);
-  asking?.abort();
-  asking = new AbortController();
-  const { signal } = asking;
+/** Shows what the address asks for, until something else is opened. */
+async function open() {
+  opened.abort();
+  opened = new AbortController();
+  const { signal } = opened;
+  if (!token()) return signIn();
+  const { report } = asked();
+  at("sign-in").hidden = true;
+  at("dashboard").hidden = at("sign-out").hidden = false;
+  at("title").textContent = report.title;
+  document.title = `${report.title} · Touchstone`;
+  form.hidden = report.id === "experiments";
+  for (const link of document.querySelectorAll("#reports a")) link.toggleAttribute("aria-current", link.dataset.report === report.id);
+  document.querySelector("#reports [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
+  if (shown?.asked.report !== report) page.drawn = report.drawn;
   try {
-    settings ??= (await ask("/v1/settings", { signal })).settings ?? {};
-    const span = chosen();
-    if (span) await showFigures(span, signal);
-    say("");
+    await follow(signal);
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (signal.aborted) return;
     say(error.message);
-    if (error.status === 401 || error.status === 403) return signIn();
+    live(false);
+    if (error.status === 401 || error.status === 403) signIn();
   }
-  if (!document.hidden) timer = setTimeout(refresh, REFRESH);
 }
 
-async function showFigures(span, signal) {
-  const [totals, byDay, channels, products, statement] = await Promise.all([
-    report({ ...span, metrics: TOTALS, compareTo: "PREVIOUS_PERIOD" }, signal),
-    report({ ...span, metrics: ["attributed_revenue", "store_revenue"], dimensions: ["day"], pageSize: 2000 }, signal),
-    report({ ...span, metrics: ["attributed_orders", "attributed_revenue"], dimensions: ["channel"], orderBy: [{ metric: "attributed_revenue", descending: true }] }, signal),
-    report({ ...span, metrics: PRODUCTS, dimensions: ["sku"], orderBy: [{ metric: "assisted_revenue", descending: true }, { metric: "product_revenue", descending: true }], pageSize: 25 }, signal),
-    ask(`/v1/statement?${new URLSearchParams(span)}`, { signal }),
-  ]);
-  views.totals(at("totals"), totals);
-  views.byDay(at("daily"), byDay, span);
-  views.channels(at("channels"), channels);
-  views.products(at("products"), products);
-  views.statement(at("statement"), statement);
-  shown = span;
+async function follow(signal) {
+  while (!signal.aborted) {
+    await reading(async () => {
+      if (!page.catalogue.size) page.catalogue = new Map((await ask("/v1/metrics?pageSize=1000", { signal })).metrics.map((one) => [one.name, one]));
+      timeZone ||= (await ask("/v1/settings", { signal })).settings?.timeZone ?? "";
+    }, signal);
+    const span = chosen();
+    if (!span || signal.aborted) return;
+    await followPeriod({ ...asked(), span }, signal);
+  }
+}
+
+/** Keeps one period's figures as they are, until it is another: at midnight, or in another zone. */
+async function followPeriod(now, signal) {
+  const source = now.report.id === "experiments" ? experiments : named;
+  const over = new AbortController();
+  const either = AbortSignal.any([signal, over.signal]);
+  let busy = false;
+  let missed = false;
+
+  async function look() {
+    if (busy) return void (missed = true);
+    busy = true;
+    do {
+      missed = false;
+      const began = Date.now();
+      try {
+        await reading(async () => put(now, await source.read(now, either)), either);
+      } catch (error) {
+        if (either.aborted) return;
+        over.failure = error;
+        return over.abort();
+      }
+      // Who reads much, or from afar, reads less often.
+      if (missed) await rest(Math.max(SOONEST, TIMES * (Date.now() - began)) - (Date.now() - began), either);
+    } while (missed && !either.aborted);
+    busy = false;
+  }
+
+  await look();
+  if (over.failure) throw over.failure;
+  if (either.aborted) return;
+  const body = source === named ? named.watched(shown.told, now) : {};
+  await watch(body, {
+    signal: either,
+    state: live,
+    alive: (news) => (turned() ? over.abort() : news && look()),
+    told: (pushed) => {
+      timeZone = pushed.figures.metadata.timeZone;
+      if (turned()) return over.abort();
+      const known = positions(shown.told.metadata) === positions(pushed.figures.metadata);
+      if (source === named) named.take(shown.told, pushed, now);
+      redraw();
+      if (!known) look();
+    },
+  });
+  if (over.failure) throw over.failure;
+
+  /** Whether the period's days are others by now. */
+  function turned() {
+    const then = chosen();
+    return then && (then.startDate !== now.span.startDate || then.endDate !== now.span.endDate);
+  }
+}
+
+const positions = ({ asOf = {} } = {}) => `${asOf.eventPosition}-${asOf.creditPosition}`;
+
+/** Does what reads; while Touchstone is away it says so, and tries again. */
+async function reading(read, signal) {
+  for (let pause = SOONEST; ; pause = Math.min(2 * pause, 15_000)) {
+    try {
+      await read();
+      return say("");
+    } catch (error) {
+      if (signal.aborted || !error.passes) throw error;
+      say(error.message);
+      live(false);
+      await rest(pause, signal);
+    }
+  }
+}
+
+function put(now, told) {
+  shown = { asked: now, told };
+  redraw();
+}
+
+function redraw() {
+  const { asked: now, told } = shown;
+  if (now.report.id === "experiments") {
+    experiments.draw(places, told, { choose: (id) => go({ experiment: id }), labelOf: (name) => page.catalogue.get(name)?.label ?? name });
+  } else {
+    named.draw(places, told, now, page);
+  }
+  at("said").textContent = saidOf(now, told.metadata);
+}
+
+function saidOf({ report, span }, { timeZone: zone = "", currencyCode = "", asOf = {} } = {}) {
   const days = span.startDate === span.endDate ? longDay(span.startDate) : `${longDay(span.startDate)} to ${longDay(span.endDate)}`;
-  at("said").textContent = `${days}, ${totals.metadata?.timeZone ?? ""}. Read at ${new Date().toLocaleTimeString()}.`;
+  const when = asOf.applyTime ? `last news at ${new Date(asOf.applyTime).toLocaleTimeString()}` : "";
+  return [report.id === "experiments" ? "" : days, zone && `days of ${zone}`, currencyCode, when].filter(Boolean).join(" · ");
 }
 
 function say(problem) {
@@ -73,39 +193,63 @@ function say(problem) {
   place.hidden = !problem;
 }
 
+function live(isLive) {
+  const place = at("live");
+  place.className = isLive ? "live" : "live broken";
+  const text = isLive ? "Live" : "Connecting again";
+  if (place.textContent !== text) place.textContent = text;
+}
+
 function signIn() {
-  clearTimeout(timer);
   forgetToken();
-  settings = undefined;
+  timeZone = "";
+  shown = undefined;
   at("dashboard").hidden = at("sign-out").hidden = true;
   at("sign-in").hidden = false;
   at("token").value = "";
+  at("token").setAttribute("aria-invalid", String(!at("problem").hidden));
   at("token").focus();
 }
 
-function begin() {
-  if (!token()) return signIn();
-  at("sign-in").hidden = true;
-  at("dashboard").hidden = at("sign-out").hidden = false;
-  refresh();
-}
-
+at("reports").append(
+  ...REPORTS.map(({ id, label }) => element("li", {}, element("a", { href: `?report=${id}`, "data-report": id }, label))),
+);
+at("reports").addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  event.preventDefault();
+  history.pushState(null, "", link.getAttribute("href"));
+  open();
+});
 at("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   keepToken(at("token").value);
   say("");
-  begin();
+  open();
 });
 at("sign-out").addEventListener("click", () => {
-  asking?.abort();
+  opened.abort();
   say("");
   signIn();
 });
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", () => {
-  refresh();
+  const { preset, start, end } = form.elements;
+  if (preset.value === "custom" && shown) {
+    // One's own period begins as the one before.
+    start.value ||= shown.asked.span.startDate;
+    end.value ||= shown.asked.span.endDate;
+  }
+  open();
   form.reportValidity();
 });
-window.addEventListener("hashchange", begin);
-document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : token() && refresh()));
-begin();
+window.addEventListener("popstate", open);
+window.addEventListener("hashchange", open);
+window.addEventListener("resize", () => shown && redraw());
+// Nobody watches a page that nobody sees: a minute later its stream ends.
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(away);
+  if (document.hidden) away = setTimeout(() => opened.abort(), AWAY);
+  else if (opened.signal.aborted && token()) open();
+});
+open();

@@ -12,7 +12,7 @@ function filled(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
   return node;
 }
 
@@ -30,8 +30,31 @@ export function table(caption, headings, rows) {
   );
 }
 
-/** Puts new content in place of the old, unless it is the same: nothing flickers, no selection is lost. */
+/** A card with a title; what is in it can be scrolled sideways, by keys too. */
+export function card(id, title, hint, ...content) {
+  return element(
+    "section",
+    { class: "card", "aria-labelledby": `${id}-title` },
+    element("h2", { id: `${id}-title` }, title),
+    hint ? element("p", { class: "hint" }, hint) : null,
+    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": `${id}-title` }, ...content),
+  );
+}
+
+export function empty(text) {
+  return element("p", { class: "empty" }, text);
+}
+
+/**
+ * Puts new content in place of the old, unless it is the same: nothing flickers, no selection is lost. What was focused
+ * or open stays so where it has a data-key.
+ */
 export function show(place, ...content) {
   const next = element("div", {}, ...content);
-  if (place.innerHTML !== next.innerHTML) place.replaceChildren(...next.childNodes);
+  const open = [...place.querySelectorAll("details[open][data-key]")].map((one) => one.dataset.key);
+  for (const one of next.querySelectorAll("details[data-key]")) one.open = open.includes(one.dataset.key);
+  if (place.innerHTML === next.innerHTML) return;
+  const focused = place.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  place.replaceChildren(...next.childNodes);
+  if (focused) [...place.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus({ preventScroll: true });
 }

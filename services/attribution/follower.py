@@ -103,14 +103,15 @@ async def apply_people(
     """
     persons, hubs = _told_last(entries)
     before = await people.read_standings(connection, persons.keys() | hubs.keys())
-    after = {
-        named: _newer(before.get(named, _UNKNOWN), persons.get(named), hubs.get(named))
-        for named in persons.keys() | hubs.keys()
-    }
-    changed = {named: standing for named, standing in after.items() if standing != before.get(named, _UNKNOWN)}
+    changed: dict[people.Named, people.Standing] = {}
+    for named in persons.keys() | hubs.keys():
+        was = before.get(named, _UNKNOWN)
+        standing = _newer(was, persons.get(named), hubs.get(named))
+        if standing != was:
+            changed[named] = standing
     if not changed:
         return []
-    await people.save_standings(connection, changed)
+    await people.save_standings(connection, changed, before)
     rows = [
         (tenant_id, facts.identifier_row(identifier, standing.person_id, hub=standing.hub))
         for (tenant_id, identifier), standing in changed.items()
@@ -119,17 +120,7 @@ async def apply_people(
     known_editions = await editions_of(connection, {tenant_id for tenant_id, _ in changed})
     windows = {tenant_id: micros(known.window) for tenant_id, known in known_editions.items()}
     concerned = [
-        reopening.ByIdentifier(
-            tenant_id,
-            identifier,
-            hub=standing.hub != was.hub,
-            person_before=was.person_id,
-            person_after=standing.person_id,
-            window_micros=windows[tenant_id],
-            position=_position(standing),
-        )
-        for (tenant_id, identifier), standing in changed.items()
-        for was in (before.get((tenant_id, identifier), _UNKNOWN),)
+        _changed(named, before.get(named, _UNKNOWN), standing, windows[named[0]]) for named, standing in changed.items()
     ]
     times = {entry.position: entry.message.cause_receive_time.ToMicroseconds() for entry in entries}
     blocked = {(tenant_id, identifier) for tenant_id, known in known_editions.items() for identifier in known.blocked}
@@ -158,15 +149,26 @@ def _told_last(
 
 def _newer(before: people.Standing, person: tuple[int, int] | None, hub: tuple[int, bool] | None) -> people.Standing:
     """The standing after what was told, unless something newer was told before: an entry may have been parked."""
-    if person is not None and person[0] > before.person_position:
-        before = before._replace(person_position=person[0], person_id=person[1])
-    if hub is not None and hub[0] > before.hub_position:
-        before = before._replace(hub_position=hub[0], hub=hub[1])
-    return before
+    person_id, is_hub, person_position, hub_position = before
+    if person is not None and person[0] > person_position:
+        person_position, person_id = person
+    if hub is not None and hub[0] > hub_position:
+        hub_position, is_hub = hub
+    return people.Standing(person_id, is_hub, person_position, hub_position)
 
 
-def _position(standing: people.Standing) -> int:
-    return max(standing.person_position, standing.hub_position)
+def _changed(
+    named: people.Named, was: people.Standing, now: people.Standing, window_micros: int
+) -> reopening.ByIdentifier:
+    return reopening.ByIdentifier(
+        *named,
+        hub=now.hub != was.hub,
+        is_hub=now.hub,
+        person_before=was.person_id,
+        person_after=now.person_id,
+        window_micros=window_micros,
+        position=max(now.person_position, now.hub_position),
+    )
 
 
 async def _take_rules(connection: AsyncConnection, partition: int, batch: _Batch) -> dict[str, Editions]:

@@ -34,9 +34,9 @@ async def reach(
     """
     if not happened:
         return {}
-    known = {(one.tenant_id, one.what.source, one.what.event_id): one for one in happened}
-    kept = await touches.insert_touches(connection, [_new(one) for one in known.values()])
-    fresh = [known[one.tenant_id, one.source, one.event_id] for one in kept]
+    told = {(one.tenant_id, one.what.source, one.what.event_id): one for one in happened}
+    known = await touches.insert_touches(connection, [_new(one) for one in told.values()])
+    fresh = [one for key, one in told.items() if key not in known]
     await _keep_columns(connection, fresh)
     concerned = [by for one in fresh for by in _by_itself(one, spans[one.tenant_id])]
     concerned += await _by_conversations(connection, fresh, spans)

@@ -54,14 +54,20 @@ _CLAIMED_BY_OTHER_DELAY = 0.1
 
 _READ_CHECKPOINT = text("SELECT log_id, position FROM checkpoint WHERE partition_id = :partition AND log = :log")
 
+# Whoever applies finds rows by their keys. Plans are kept, and one that was made while a table was empty, or unknown to
+# Postgres, might read all of it when it has grown: for as long as a transaction lasts, none does that has an index.
 _CLAIM = text(
-    """SELECT checkpoint.log_id, coalesce(checkpoint.position, 0) AS position
+    """SELECT checkpoint.log_id, coalesce(checkpoint.position, 0) AS position, set_config('enable_seqscan', 'off', true)
        FROM claim LEFT JOIN checkpoint ON checkpoint.partition_id = claim.partition_id AND checkpoint.log = :log
        WHERE claim.partition_id = :partition FOR UPDATE OF claim SKIP LOCKED"""
 )
 
-_CLAIM_WAITING = text("SELECT partition_id FROM claim WHERE partition_id = :partition FOR UPDATE")
+_CLAIM_WAITING = text(
+    """SELECT partition_id, set_config('enable_seqscan', 'off', true)
+       FROM claim WHERE partition_id = :partition FOR UPDATE"""
+)
 
+# Who claims just as another one commits may have read the checkpoint as it was before that, and is turned back here.
 _MOVE_CHECKPOINT = text(
     """INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (:partition, :log, :log_id, :position)
        ON CONFLICT (partition_id, log) DO UPDATE
@@ -332,8 +338,6 @@ class Follower:
                 "position": batch.after_position + stop,
             },
         )
-        # The claim saw the checkpoint as it was when its statement began: the replica that held the partition until
-        # the lock was free may have moved it since.
         if moved.first() is None:
             raise _OvertakenError
 

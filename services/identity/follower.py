@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -221,12 +222,15 @@ async def _write(
         connection, {tenant_id: _wide(tenants[tenant_id], changed) for tenant_id, changed in changes.items()}
     )
     await observations.move(connection, {tenant_id: changed.moved for tenant_id, changed in changes.items()})
-    await observations.add(connection, {tenant_id: changed.observations for tenant_id, changed in changes.items()})
+    await observations.add(connection, {tenant_id: changed.new_observations for tenant_id, changed in changes.items()})
+    await observations.add_missing(
+        connection, {tenant_id: changed.observations for tenant_id, changed in changes.items()}
+    )
 
 
 def _wide(tenant: _Tenant, changed: step.Changes) -> set[Node]:
     """The large ones of the regions that torn ones fell into: the next time, only what leaves them is to be read."""
     if not tenant.torn:
         return set()
-    sizes = Counter(region for region, _ in changed.observations)
+    sizes = Counter(region for region, _ in chain(changed.new_observations, changed.observations))
     return {region for region, size in sizes.items() if size >= WIDE and region not in tenant.naming.hubs}

@@ -45,7 +45,7 @@ Apply = Callable[[AsyncConnection, int, Sequence[Entry[Any]]], Awaitable[Sequenc
 
 
 class Seen(NamedTuple):
-    """Figures as they were computed: whose partition, through which positions, and until when the days are these.
+    """Figures as they were computed: whose partition, through which positions, and until when they hold otherwise.
 
     `digest` is the same for the same figures, whatever the positions.
     """
@@ -73,7 +73,7 @@ class _Group:
         self._woken.set()
 
     def is_behind(self, positions: Mapping[int, Positions], now: float) -> bool:
-        """True when something was applied, or a day has ended, since the figures were computed."""
+        """True when something was applied since the figures were computed, or when they held only until now."""
         seen = self.seen
         return seen is not None and (now >= seen.until or positions.get(seen.partition, (0, 0)) != seen.positions)
 

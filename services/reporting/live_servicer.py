@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import grpc
@@ -130,8 +130,14 @@ class _Computation:
             digest,
             tenant.partition,
             (as_of.event_position, as_of.credit_position),
-            float("inf") if request.start_date else watching.next_midnight(today, tenant.zone),
+            self._until(tenant, today, now),
         )
+
+    def _until(self, tenant: Tenant, today: date, now: float) -> float:
+        """Until when nothing but what is followed changes the figures: while they are counted anew, not at all."""
+        if tenant.coming is not None:
+            return now
+        return math.inf if self._request.start_date else watching.next_midnight(today, tenant.zone)
 
     def _asked(self, start: str, end: str) -> report_service_pb2.RunReportRequest:
         request = self._request
@@ -173,5 +179,4 @@ def _digest(response: pb.WatchFiguresResponse) -> str:
     told = pb.WatchFiguresResponse()
     told.CopyFrom(response)
     told.figures.metadata.ClearField("as_of")
-    told.figures.metadata.ClearField("recount")
     return hashlib.sha256(told.SerializeToString(deterministic=True)).hexdigest()[:16]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.attribution.store import facts
 from services.attribution.store.moments import micros
-from services.identity.domain.nodes import Node, node_of
+from services.identity.domain.nodes import MOST_TELLING, Node, node_of
 from services.kernel.identifiers import Identifier, Kind, identifier_key
 from tests.bench.shoppers import (
     BUYER,
@@ -93,10 +93,12 @@ class Chunk:
         """Its number, in attribution's columns."""
         return self._once(f"column {place}", lambda: list(map(facts.identifier_number, self.identifiers(place))))
 
-    def smallest(self, places: Sequence[int]) -> Numbers:
-        """The smallest node among some identifiers: the name of whom they belong to."""
-        smallest: Numbers = np.min([self.nodes(place) for place in places], axis=0)
-        return smallest
+    def person(self, places: Sequence[int]) -> Numbers:
+        """The node among some identifiers that names whom they belong to."""
+        kinds = [IDENTIFIER_KINDS[place] for place in places]
+        telling = next(kind for kind in MOST_TELLING if kind in kinds)
+        named: Numbers = np.min([self.nodes(place) for place in places if IDENTIFIER_KINDS[place] is telling], axis=0)
+        return named
 
     def orders(self) -> Numbers:
         """The order's number, in attribution's columns."""
@@ -142,7 +144,7 @@ def _seconds(delta: int, chunk: Chunk) -> Bytes:
 
 
 def _person(places: Sequence[int], chunk: Chunk) -> Bytes:
-    return _octets(chunk.smallest(places), "<i8")
+    return _octets(chunk.person(places), "<i8")
 
 
 def _last_position(chunk: Chunk) -> Bytes:
@@ -198,7 +200,7 @@ class Known:
     def number(self, column: str, value: int) -> Count | None:
         """How a column's number is made of other parties; None where it is the same for all."""
         if column in _OF_PERSONS and value in self._persons:
-            return partial(Chunk.smallest, places=self._persons[value])
+            return partial(Chunk.person, places=self._persons[value])
         return self._numbers.get(value)
 
     def nodes(self, values: Sequence[int]) -> Fill:

@@ -152,8 +152,9 @@ class Ingest:
             for name, rules in (await read_rules(connection, tenant)).items():
                 assert (sums[name].rules, sums[name].reached) == (rules.name, None)
                 ever = asking.EVER
-                kept = await experiment_sums.read_cells(connection, "acme", name, ever.start, ever.end)
-                assert kept == await asking.count_all(connection, tenant, rules)
+                expected = await asking.count_all(connection, tenant, rules)
+                assert await experiment_sums.read_cells(connection, "acme", name, ever.start, ever.end) == expected
+                assert await experiment_sums.read_whole(connection, "acme", name) == expected
 
 
 async def new_ingest(engines: tuple[AsyncEngine, AsyncEngine]) -> Ingest:

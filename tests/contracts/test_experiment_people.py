@@ -131,12 +131,12 @@ async def test_a_number_that_is_wrong_is_found(engines, servicer, ingest):
     await replace(servicer, experiment())
     await ingest.work()
     await ingest.tell(exposure("1", "plain", 1, visitor="v1"))
-    wrong = text("UPDATE experiment_cell SET amount = amount + 1 WHERE name = 'people'")
-    for expected in (0, 1):
+    wrong = "UPDATE experiment_cell SET amount = amount + 1 WHERE name = 'people' AND day {} 'infinity'"
+    for expected, of in enumerate(("<", "=", "=")):
         async with answers.moment(engines[0]) as connection:
             assert await differing(connection, await answers.read_tenant(connection, "acme")) == expected
         async with engines[0].begin() as connection:
-            await connection.execute(wrong)
+            await connection.execute(text(wrong.format(of)))
 
 
 VISITORS = [f"v{number}" for number in range(6)]

@@ -21,7 +21,7 @@ from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.chassis.wakeups import Wakeups
 from services.kernel.failures import InvalidArgumentError, UnauthenticatedError
-from services.reporting import answers, follower
+from services.reporting import answers, background, follower
 from services.reporting import live as live_module
 from services.reporting.live import Live
 from services.reporting.live_servicer import LiveServicer
@@ -156,6 +156,28 @@ async def test_what_another_process_commits_wakes_through_redis(engine, redis_ur
             await asyncio.sleep(0.3)
             await sell(engine, there, 7)
             assert (await following()).figures.totals.metrics["store_orders"].count == 1
+
+
+async def test_how_far_figures_are_counted_anew_is_pushed_until_they_are(engine, monkeypatch):
+    monkeypatch.setattr(live_module, "POLL", 0.05)
+    monkeypatch.setattr(background, "COUNTED_AT_ONCE", 1)
+    moved = settings_pb2.TenantSettings(time_zone="Pacific/Apia", currency_code="EUR")
+    async with live_of(engine) as live, watching(engine, live, metrics=["store_orders"]) as following:
+        await sell(engine, live, 7)
+        while (await following()).figures.totals.metrics["store_orders"].count < 1:
+            pass
+        logged = event_pb2.LoggedEvent(tenant_id="acme", event=event_pb2.Event(settings=moved))
+        async with engine.begin() as connection:
+            await live.noting(follower.apply_events)(connection, PARTITION, [Entry(2, logged)])
+        live.committed(PARTITION)
+        told = []
+        while not told or told[-1].HasField("recount"):
+            told.append((await following()).figures.metadata)
+            async with engine.begin() as connection:
+                await background.count_some(connection, PARTITION)
+    assert {(one.time_zone, one.recount.time_zone) for one in told[:-1]} == {("Europe/Madrid", "Pacific/Apia")}
+    assert max(one.recount.done for one in told[:-1]) == 1
+    assert told[-1].time_zone == "Pacific/Apia"
 
 
 async def test_presets_end_today_and_dates_stand_alone(engine):

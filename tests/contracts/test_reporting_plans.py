@@ -6,6 +6,7 @@ Plans are kept, so they are looked at where they were made while Postgres took e
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 import psycopg
 import pytest
@@ -13,13 +14,18 @@ from psycopg import sql
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.attribution.v1 import credit_pb2
+from touchstone.ingest.v1 import conversation_pb2, event_pb2, experiment_pb2, settings_pb2
 from touchstone.reporting.v1 import report_service_pb2 as pb
 
 from services.chassis.database import open_database
+from services.chassis.follow import Entry, Follower
 from services.chassis.migrations import migrate
 from services.reporting.domain.named_reports import REPORTS
+from services.reporting.follower import apply_credits, apply_events
 from services.reporting.servicer import ReportServicer
-from tests.contracts.test_reporting_answers import MIGRATIONS, acting, order, tell
+from tests.contracts.experimenting import experiment, exposure
+from tests.contracts.experimenting import order as bought_by
+from tests.contracts.test_reporting_answers import MIGRATIONS, PARTITION, acting, order, tell
 
 SCHEMA = "reporting_1"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
@@ -40,12 +46,19 @@ async def plans() -> list[dict]:
 
 
 @pytest.fixture
-async def engine(new_database: Callable[[], str], plans: list[dict]) -> AsyncEngine:
-    """An engine of one connection, in a schema of which Postgres knows that it is empty."""
+def analysed() -> bool:
+    """Whether Postgres knows that the tables are empty; else it knows nothing of them."""
+    return True
+
+
+@pytest.fixture
+async def engine(new_database: Callable[[], str], plans: list[dict], analysed: bool) -> AsyncEngine:
+    """An engine of one connection, in a schema in which nothing is stored."""
     url = new_database()
     await migrate(url, schema=SCHEMA, scripts=MIGRATIONS)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
+        if analysed:
+            connection.execute("VACUUM ANALYZE")
         for name, value in TOLD.items():
             database = sql.Identifier(connection.info.dbname)
             setting = sql.SQL(name)
@@ -122,3 +135,44 @@ async def test_facts_told_again_are_found_by_their_key_once_there_are_some(engin
         for scan in found:
             assert scan.get("Index Name") == "order_fact_pkey", scan
             assert "order_id" in scan["Index Cond"], scan
+
+
+def happened() -> list[event_pb2.Event]:
+    """What a shop's first minute tells beside orders: rules, an experiment, conversations, visits, exposures."""
+    at = datetime(2026, 11, 20, 10, tzinfo=UTC)
+    rules = settings_pb2.TenantSettings(time_zone="Europe/Madrid", currency_code="EUR")
+    experiments = experiment_pb2.ExperimentSet(experiments=[experiment()])
+    told = [event_pb2.Event(settings=rules), event_pb2.Event(experiments=experiments)]
+    for number in range(3):
+        said = conversation_pb2.Conversation(conversation_id=f"c{number}", step="MESSAGE", actor="VISITOR")
+        told.append(event_pb2.Event(conversation=said))
+        told.append(exposure(f"{number}", "plain", 1, visitor=f"v{number}"))
+        told.append(event_pb2.Event(storefront={"action": "SESSION_STARTED"}, identifiers={"session_id": f"s{number}"}))
+    for number, one in enumerate(told):
+        one.event_id = f"e{number}"
+        one.occur_time.FromDatetime(at)
+    return told
+
+
+async def applied(apply, entries, connection, partition):
+    return await apply(connection, partition, entries)
+
+
+@pytest.mark.parametrize("analysed", [True, False], ids=["known to be empty", "not known"])
+async def test_in_a_new_shop_nothing_that_is_followed_reads_a_whole_table(engine, plans):
+    chassis = Follower(engine=engine, subscriptions=(), on_published=lambda *_: None)
+    logged = [event_pb2.LoggedEvent(tenant_id="acme", source="api", event=one) for one in happened()]
+    bought = [bought_by(f"{number}", 10, 2, currency="USD", visitor=f"v{number}") for number in range(3)]
+
+    for first in range(1, 800, 100):
+        told = [Entry(position, one) for position, one in enumerate(logged, start=first)]
+        await chassis.take_turn(PARTITION, partial(applied, apply_events, told))
+        told = [Entry(position, one) for position, one in enumerate(bought, start=first)]
+        await chassis.take_turn(PARTITION, partial(applied, apply_credits, told))
+    read = {}
+    for told in plans:
+        for scan in scans(told["Plan"]):
+            read.setdefault(scan.get("Relation Name"), set()).add(scan["Node Type"])
+    assert {"order_fact", "activity_fact", "exposure_unit", "person_key", "foreign_order"} <= read.keys()
+    # That one has a row for each partition, and is read before anything else.
+    assert {table for table, kinds in read.items() if "Seq Scan" in kinds} <= {"claim"}

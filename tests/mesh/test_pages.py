@@ -1,43 +1,136 @@
-"""The pages for people in a real browser: what they hold once their scripts have run."""
+"""The pages for people in a real browser: what they hold, what moves by itself, and what they say when something is wrong."""
 
-import shutil
-import subprocess
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
+from tests.mesh.browsing import CHROMIUM, Page, browsing
 from tests.mesh.running import RunningSystem
-from tests.mesh.shop import Shop
+from tests.mesh.shop import Event, Shop
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is not here: apt-get install --no-install-recommends chromium"
 )
 
+REPORTS = ("revenue-impact", "sales", "roi", "products", "bots", "bot-flow", "overview", "experiments")
+WATCHING = """
+window.streams = [];
+window.said = text => text;
+const fetched = window.fetch;
+window.fetch = async (path, options = {}) => {
+  const answer = await fetched(path, options);
+  if (!path.startsWith("/v1/") || !answer.ok) return answer;
+  const cut = new AbortController();
+  const spoken = new TransformStream({ transform: (text, on) => on.enqueue(window.said(text)) });
+  if (path === "/v1/live") streams.push({ last: options.headers["last-event-id"] ?? "", cut });
+  const body = answer.body.pipeThrough(new TextDecoderStream()).pipeThrough(spoken).pipeThrough(new TextEncoderStream());
+  return new Response(body.pipeThrough(new TransformStream(), { signal: cut.signal }), { status: answer.status });
+};
+"""
+"""Before the page's own scripts: its streams, to be cut, and what changes the text of all answers."""
 
-def page(mesh: RunningSystem, address: str, profile: Path) -> str:
-    """The page's elements a few seconds, by its own clock, after it was opened."""
-    command = [
-        str(CHROMIUM),
-        *("--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", f"--user-data-dir={profile}"),
-        *("--virtual-time-budget=4000", "--dump-dom", f"http://127.0.0.1:{mesh.port}{address}"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout
+NOTED = """
+const said = {
+  recount: { done: "20", total: "80", timeZone: "America/New_York", currencyCode: "EUR" },
+  inactiveModels: [{ model: "contact", metrics: ["turnover_per_contact"] }],
+};
+const noted = text => text.replaceAll('"metadata":{', `"metadata":${JSON.stringify(said).slice(0, -1)},`);
+Object.defineProperty(window, "said", { get: () => text => noted(text.replaceAll('"inactiveModels":[]', '"unused":[]')), set: () => {} });
+"""
+"""Every answer tells of figures that are counted anew and of a model that is not active."""
 
 
-def test_the_reference_tells_of_every_address(mesh: RunningSystem, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browsing(tmp_path_factory.mktemp("chromium")) as page:
+        page.first(WATCHING)
+        yield page
+
+
+def opened(page: Page, mesh: RunningSystem, address: str) -> Page:
+    """The page of an address, from the beginning: in the same tab only what comes after # may have changed."""
+    page.open("about:blank")
+    page.until("location.href === 'about:blank'")
+    page.open(f"http://127.0.0.1:{mesh.port}{address}")
+    return page
+
+
+def bought(number: int) -> Event:
+    """An order of ten euros, a moment ago."""
+    order = {"orderId": f"{number}", "platform": "CUSTOM", "status": "completed", "currencyCode": "EUR"}
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"eventId": f"page-{number}", "occurTime": at, "order": {**order, "totalMicros": "10000000"}}
+
+
+def test_the_reference_tells_of_every_address(mesh: RunningSystem, browser: Page) -> None:
     described = mesh.client.get("/openapi.json").json()
-    shown = page(mesh, "/docs", tmp_path)
-    assert shown.count('<section class="card operation">') == sum(map(len, described["paths"].values()))
-    for name in described["components"]["schemas"]:
-        assert f'<details class="card" id="{name}">' in shown
-    assert '<div id="problem" class="problem" role="alert" hidden="">' in shown
+    page = opened(browser, mesh, "/docs")
+    addresses = sum(map(len, described["paths"].values()))
+    page.until(f"document.querySelectorAll('section.operation').length === {addresses}")
+    named = page.answer("[...document.querySelectorAll('details.card')].map(one => one.id)")
+    assert sorted(named) == sorted(described["components"]["schemas"])
+    assert page.answer("document.getElementById('problem').hidden")
 
 
-def test_the_dashboard_shows_a_shops_figures(mesh: RunningSystem, shop: Shop, tmp_path: Path) -> None:
-    shown = page(mesh, f"/#token={shop.token}", tmp_path)
-    assert "Nothing was sold in this period." in shown
-    assert "Difference: none, to the cent" in shown
-    assert '<div id="problem" class="problem" role="alert" hidden="">' in shown
-    assert shop.token not in shown
+def test_the_dashboard_is_pushed_what_happens_and_goes_on_where_a_stream_broke(
+    mesh: RunningSystem, shop: Shop, browser: Page
+) -> None:
+    page = opened(browser, mesh, f"/#token={shop.token}")
+    page.until("document.getElementById('live').textContent === 'Live'")
+    page.until("document.getElementById('hello').checkVisibility()")
+    assert "Difference: none, to the cent" in page.text()
+    assert shop.token not in page.answer("document.documentElement.outerHTML + location.href")
+    shop.append([bought(1)])
+    page.until("document.getElementById('totals').innerText.includes('€10.00')")
+    page.until("document.querySelector('[aria-labelledby=statement-title]').innerText.includes('€10.00')")
+    assert not page.answer("document.getElementById('hello').checkVisibility()")
+    before = page.answer("streams.length")
+    page.answer("streams.at(-1).cut.abort()")
+    shop.append([bought(2)])
+    page.until("document.getElementById('totals').innerText.includes('€20.00')")
+    streams = page.answer("streams.map(one => one.last)")
+    assert (len(streams), streams[before - 1]) == (before + 1, "")
+    assert streams[-1].count("-") == 2
+    assert page.answer("document.getElementById('problem').hidden")
+
+
+def test_what_figures_leave_out_and_how_far_they_are_counted_anew_is_said(
+    mesh: RunningSystem, shop: Shop, browser: Page
+) -> None:
+    opened(browser, mesh, "/docs").answer(f"sessionStorage.setItem('touchstone.token', '{shop.token}')")
+    noting = browser.first(NOTED)
+    try:
+        page = opened(browser, mesh, "/?report=sales")
+        page.until("document.getElementById('live').textContent === 'Live'")
+        page.until("document.querySelector('progress')?.value === 0.25")
+        notices = page.answer("document.getElementById('notices').innerText")
+        assert "by the days of America/New_York" in notices
+        assert "20 of 80 orders and activities" in notices
+        assert "the model “contact” is not active: Turnover per contact." in notices
+        assert "Turnover per contact" not in page.answer("document.getElementById('totals').innerText")
+    finally:
+        browser.no_more(noting)
+
+
+def test_every_report_opens_by_keys_and_fits_a_phone(mesh: RunningSystem, shop: Shop, browser: Page) -> None:
+    page = opened(browser, mesh, f"/#token={shop.token}")
+    page.size(390, 844)
+    for report in REPORTS:
+        page.until(f"!!document.querySelector('#reports [data-report={report}]')")
+        page.answer(f"document.querySelector('#reports [data-report={report}]').focus()")
+        page.press("Enter", 13)
+        page.until(f"location.search.includes('{report}') && document.querySelectorAll('#tables section').length > 0")
+        page.until("document.getElementById('live').textContent === 'Live'")
+        assert page.answer("document.querySelector('#reports [aria-current]').dataset.report") == report
+        assert page.answer("document.documentElement.scrollWidth") <= 390, report
+        assert page.answer("document.getElementById('problem').hidden"), report
+
+
+def test_who_has_no_valid_token_is_told_what_to_do(mesh: RunningSystem, shop: Shop, browser: Page) -> None:
+    page = opened(browser, mesh, "/#token=nonsense")
+    page.until("document.getElementById('problem').innerText.includes('Paste another one')")
+    assert page.answer("document.activeElement.id") == "token"
+    page.answer(f"document.getElementById('token').value = '{shop.token}'")
+    page.press("Enter", 13)
+    page.until("document.getElementById('live').checkVisibility() && document.getElementById('problem').hidden")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.identity.domain.facts import Facts
-from services.identity.domain.nodes import kind_of, node_of, pair_of
+from services.identity.domain.nodes import kind_of, naming_key, node_of, pair_of
 from services.identity.domain.parting import Parting
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
@@ -54,7 +54,7 @@ def brute_force(observed, unlinked, rules):
     for _ in nodes:
         for left, right in links:
             reached[left] = reached[right] = reached[left] | reached[right]
-    return nobody, {node: min(reached[node]) for node in nodes}
+    return nobody, {node: min(reached[node], key=naming_key) for node in nodes}
 
 
 @given(st.lists(observations, max_size=25), st.frozensets(pairs, max_size=6), rules)

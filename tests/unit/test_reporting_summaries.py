@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.reporting.domain.blocks import week_of
 from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.cells import CreditSummary, ProductSummary
 from services.reporting.domain.contributions import add, contributions
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
-from services.reporting.domain.summaries import summaries, summary, week_of
+from services.reporting.domain.summaries import summaries, summary
 
 UTC = ZoneInfo("UTC")
 

@@ -275,7 +275,7 @@ async def test_named_messages_go_on_where_a_client_was(app, accept, more, first)
         for number, total in ((first, b"1"), (None, b""), (first + 1, b"2")):
             frame = await client.part()
             if number is None:
-                assert frame == b": alive\n\n"
+                assert frame == b": alive\nid: %d\n\n" % first
                 continue
             name, data, *rest = frame.split(b"\n")
             assert (name, rest) == (b"id: %d" % number, [b"", b""])

@@ -148,9 +148,11 @@ def _line(written: bytes) -> bytes:
 def _event(message: Any, write: Write, *, named: bool) -> bytes:
     if not named:
         return b"data: %b\n\n" % write(message)
+    name = getattr(message, EVENT_ID).encode()
+    # Without data there is no event for a page's script, but the browser remembers the name for when it comes again.
     if len(message.ListFields()) == 1:
-        return b": alive\n\n"
-    return b"id: %b\ndata: %b\n\n" % (getattr(message, EVENT_ID).encode(), write(message))
+        return b": alive\nid: %b\n\n" % name
+    return b"id: %b\ndata: %b\n\n" % (name, write(message))
 
 
 def _error_event(written: bytes) -> bytes:

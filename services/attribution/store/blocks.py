@@ -6,11 +6,11 @@ from functools import cache
 from itertools import chain
 from typing import Final, NamedTuple
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import LargeBinary, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.attribution.store.facts import Row
-from services.chassis.arrays import numbers, texts
+from services.chassis.arrays import joined, numbers, texts
 
 SEALED: Final = 4
 """The level of blocks that merge no more."""
@@ -181,8 +181,8 @@ async def append_blocks(connection: AsyncConnection, layout: Layout, blocks: Map
         "first_times": numbers(block.first_time for block in blocks.values()),
         "last_times": numbers(block.last_time for block in blocks.values()),
     }
-    for index, column in enumerate(layout.packed):
-        bound[column] = [block.columns[index] for block in blocks.values()]
+    packed = joined([column for block in blocks.values() for column in block.columns])
+    bound |= {"together": packed.together, "starts": packed.starts, "lengths": packed.lengths}
     appended = (await connection.execute(_append(layout), bound)).all()
     await merge(connection, layout, [one.tenant_id for one in appended if _passes_mark(one.first_row, one.row_count)])
 
@@ -223,18 +223,24 @@ def _chosen(levels: Sequence[tuple[int, int, int]]) -> tuple[int, int, int] | No
 @cache
 def _append(layout: Layout) -> TextClause:
     columns = layout.packed
+
+    def own(index: int) -> str:
+        """One of a block's columns, of all that stand one behind the other."""
+        place = f"(told.number - 1) * {len(columns)} + {index + 1}"
+        return f"substring(:together FROM (CAST(:starts AS int[]))[{place}] FOR (CAST(:lengths AS int[]))[{place}])"
+
     return text(
         f"""INSERT INTO {layout.table}
                 (tenant_id, first_row, row_count, level, first_time, last_time, {", ".join(columns)})
             SELECT told.tenant_id,
                    coalesce((SELECT last.first_row + last.row_count FROM {layout.table} AS last
                              WHERE last.tenant_id = told.tenant_id ORDER BY last.first_row DESC LIMIT 1), 0),
-                   told.row_count, 0, told.first_time, told.last_time, {", ".join(f"told.{one}" for one in columns)}
+                   told.row_count, 0, told.first_time, told.last_time, {", ".join(map(own, range(len(columns))))}
             FROM unnest(CAST(:tenant_ids AS text[]), CAST(:row_counts AS bigint[]), CAST(:first_times AS bigint[]),
-                        CAST(:last_times AS bigint[]), {", ".join(f"CAST(:{one} AS bytea[])" for one in columns)})
-                 AS told (tenant_id, row_count, first_time, last_time, {", ".join(columns)})
+                        CAST(:last_times AS bigint[])) WITH ORDINALITY
+                 AS told (tenant_id, row_count, first_time, last_time, number)
             RETURNING tenant_id, first_row, row_count"""
-    )
+    ).bindparams(bindparam("together", type_=LargeBinary))
 
 
 @cache

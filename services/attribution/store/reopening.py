@@ -28,12 +28,14 @@ class ByTouch(NamedTuple):
 class ByIdentifier(NamedTuple):
     """An identifier whose standing changed.
 
-    `hub`: it became or ceased to be one. The persons before and after are None for nobody. `window_micros` is how long before an order a touch may have been that earns of it.
+    `hub`: it became or ceased to be one; `is_hub`: it is one now. The persons before and after are None for nobody.
+    `window_micros` is how long before an order a touch may have been that earns of it.
     """
 
     tenant_id: str
     identifier: Identifier
     hub: bool
+    is_hub: bool
     person_before: int | None
     person_after: int | None
     window_micros: int
@@ -47,7 +49,11 @@ _BY_PEOPLE_CAUSE: Final = 3
 MOST_AT_ONCE: Final = 2_000
 """Orders that are reopened in the transaction that finds them; where it finds more, all of them wait."""
 
-_BY_TOUCHES = """WITH told AS (
+_NAMES_ORDERS: Final = f"{{0}}.kind <> {Kind.CONVERSATION:d}"
+"""An order names no conversation: nothing is to be looked for by one."""
+
+# A person's identifiers are looked for instead of the one that told who it is: it is among them.
+_BY_TOUCHES = f"""WITH told AS (
            SELECT told.*, known.person_id
            FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
                        CAST(:from_micros AS bigint[]), CAST(:through_micros AS bigint[]), CAST(:positions AS bigint[]),
@@ -59,7 +65,8 @@ _BY_TOUCHES = """WITH told AS (
            WHERE known.hub IS NOT TRUE),
        reach AS (
            SELECT tenant_id, kind, value, from_micros, through_micros, position FROM told
-           UNION
+           WHERE person_id IS NULL OR NOT personal
+           UNION ALL
            SELECT told.tenant_id, known.kind, known.value, told.from_micros, told.through_micros, told.position
            FROM (SELECT DISTINCT tenant_id, person_id, from_micros, through_micros, position FROM told
                  WHERE person_id IS NOT NULL AND personal) AS told
@@ -73,6 +80,7 @@ _BY_TOUCHES = """WITH told AS (
            WHERE tenant_id = reach.tenant_id AND kind = reach.kind AND value = reach.value
              AND hashtextextended(value, kind) = hashtextextended(reach.value, reach.kind)
              AND order_micros BETWEEN reach.from_micros AND reach.through_micros OFFSET 0) AS found
+       WHERE {_NAMES_ORDERS.format("reach")}
        GROUP BY found.tenant_id, found.order_id, found.source"""
 
 _MOST_LOOKED_AT: Final = 50
@@ -84,6 +92,9 @@ def _is(row: str, identifier: str, tenant: str) -> str:
     return f"""{row}.tenant_id = {tenant}.tenant_id AND {row}.kind = {identifier}.kind AND {row}.value = {identifier}.value
                AND hashtextextended({row}.value, {row}.kind) = hashtextextended({identifier}.value, {identifier}.kind)"""
 
+
+_IS_NONE_OF: Final = """NOT EXISTS (SELECT FROM unnest({0}.kinds, {0}.values) AS other (kind, value)
+                                        WHERE other.kind = one.kind AND other.value = one.value OFFSET 0)"""
 
 # Whoever belongs together, an event stays tied to the order of which it has an identifier itself.
 _NOT_BY_ITSELF = f"""NOT EXISTS (
@@ -102,77 +113,84 @@ _NOT_BY_ITSELF = f"""NOT EXISTS (
 _BY_PEOPLE = f"""WITH changed AS MATERIALIZED (
            SELECT * FROM unnest(
                CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-               CAST(:hubs AS boolean[]), CAST(:persons_before AS bigint[]), CAST(:persons_after AS bigint[]),
-               CAST(:windows AS bigint[]), CAST(:positions AS bigint[]))
-           AS changed (tenant_id, kind, value, hub, person_before, person_after, window_micros, position)),
+               CAST(:hubs AS boolean[]), CAST(:are_hubs AS boolean[]), CAST(:persons_before AS bigint[]),
+               CAST(:persons_after AS bigint[]), CAST(:windows AS bigint[]), CAST(:positions AS bigint[]))
+           AS changed (tenant_id, kind, value, hub, is_hub, person_before, person_after, window_micros, position)),
        person AS MATERIALIZED (
            SELECT tenant_id, person_id, array_agg(kind) AS kinds, array_agg(value) AS values,
+                  array_agg(person_id IS NOT DISTINCT FROM person_after AND NOT is_hub) AS naming,
                   max(window_micros) AS window_micros, max(position) AS position
-           FROM (SELECT tenant_id, person_before AS person_id, kind, value, window_micros, position FROM changed
-                 WHERE person_before IS NOT NULL
+           FROM (SELECT person_before AS person_id, * FROM changed WHERE person_before IS NOT NULL
                  UNION ALL
-                 SELECT tenant_id, person_after, kind, value, window_micros, position FROM changed
+                 SELECT person_after, * FROM changed
                  WHERE person_after IS NOT NULL AND person_after IS DISTINCT FROM person_before) AS one
            GROUP BY tenant_id, person_id),
        concerned AS (
            SELECT person.tenant_id, orders.order_id, orders.source, person.position
            FROM person
            CROSS JOIN LATERAL (
-               SELECT array_agg(kind) AS kinds, array_agg(value) AS values
-               FROM person_identifier AS one
-               WHERE tenant_id = person.tenant_id AND person_id = person.person_id
-                 AND NOT EXISTS (SELECT FROM unnest(person.kinds, person.values) AS other (kind, value)
-                                 WHERE other.kind = one.kind AND other.value = one.value OFFSET 0) OFFSET 0) AS same
+               SELECT array_agg(kind) AS kinds, array_agg(value) AS values,
+                      array_agg(kind) FILTER (WHERE stayed) AS same_kinds,
+                      array_agg(value) FILTER (WHERE stayed) AS same_values,
+                      array_agg(NOT hub) FILTER (WHERE stayed) AS same_naming,
+                      count(*) > {_MOST_LOOKED_AT} AS many
+               FROM (SELECT kind, value, hub, {_IS_NONE_OF.format("person")} AS stayed FROM person_identifier AS one
+                     WHERE tenant_id = person.tenant_id AND person_id = person.person_id OFFSET 0) AS one
+               OFFSET 0) AS member
            CROSS JOIN LATERAL (
                SELECT min(span.first_micros) AS first_micros,
                       max(CASE WHEN span.first_micros IS NULL THEN NULL
                                WHEN EXISTS (SELECT FROM conversation_identifier AS named
                                             WHERE {_is("named", "one", "person")} OFFSET 0) THEN {2**62}
                                ELSE span.last_micros + person.window_micros + 1 END) AS through_micros
-               FROM unnest(CASE WHEN same.kinds IS NOT NULL THEN person.kinds END, person.values) AS one (kind, value)
+               FROM unnest(CASE WHEN member.same_kinds IS NOT NULL THEN person.kinds END, person.values)
+                    AS one (kind, value)
                CROSS JOIN LATERAL (
                    SELECT min(occur_micros) AS first_micros, max(occur_micros) AS last_micros
                    FROM touch_identifier AS touch WHERE {_is("touch", "one", "person")} OFFSET 0) AS span
                WHERE one.kind IS NOT NULL) AS touched
            CROSS JOIN LATERAL (
-               SELECT found.order_id, found.source, found.order_micros, bool_or(found.changed) AS changed
-               FROM (SELECT found.*, true AS changed
-                     FROM unnest(person.kinds, person.values) AS one (kind, value)
+               SELECT found.order_id, found.source, found.order_micros, bool_or(found.changed) AS changed,
+                      array_agg(found.kind) AS kinds, array_agg(found.value) AS values,
+                      array_agg(found.naming) AS naming
+               FROM (SELECT found.*, one.*, true AS changed
+                     FROM unnest(person.kinds, person.values, person.naming) AS one (kind, value, naming)
                      CROSS JOIN LATERAL (
                          SELECT order_id, source, order_micros FROM order_identifier AS placed
                          WHERE {_is("placed", "one", "person")} OFFSET 0) AS found
+                     WHERE {_NAMES_ORDERS.format("one")}
                      UNION ALL
-                     SELECT found.*, false
-                     FROM unnest(same.kinds, same.values) AS one (kind, value)
+                     SELECT found.*, one.*, false
+                     FROM unnest(member.same_kinds, member.same_values, member.same_naming)
+                          AS one (kind, value, naming)
                      CROSS JOIN LATERAL (
                          SELECT order_id, source, order_micros FROM order_identifier AS placed
                          WHERE {_is("placed", "one", "person")}
                            AND order_micros BETWEEN touched.first_micros AND touched.through_micros OFFSET 0) AS found
-                    ) AS found
+                     WHERE {_NAMES_ORDERS.format("one")}) AS found
                GROUP BY found.order_id, found.source, found.order_micros OFFSET 0) AS orders
            CROSS JOIN LATERAL (
                SELECT FROM known_order AS decided
                WHERE decided.tenant_id = person.tenant_id AND decided.order_id = orders.order_id
                  AND decided.source = orders.source AND (decided.open_to_people OR decided.next_open) OFFSET 0) AS undecided
            CROSS JOIN LATERAL (
-               SELECT array_agg(one.kind ORDER BY one.kind) AS kinds, array_agg(one.value ORDER BY one.kind) AS values,
-                      array_agg(one.hub ORDER BY one.kind) AS hubs, count(*) > {_MOST_LOOKED_AT} AS many
-               FROM (SELECT kind, value, hub FROM person_identifier
-                     WHERE tenant_id = person.tenant_id AND person_id = person.person_id
-                     LIMIT {_MOST_LOOKED_AT + 1}) AS one OFFSET 0) AS member
-           CROSS JOIN LATERAL (
-               SELECT array_agg(one.kind) AS kinds, array_agg(one.value) AS values
-               FROM unnest(member.kinds, member.values, member.hubs) AS one (kind, value, hub)
-               WHERE NOT one.hub
+               SELECT array_agg(one.kind ORDER BY one.kind) AS kinds, array_agg(one.value ORDER BY one.kind) AS values
+               FROM (SELECT * FROM unnest(orders.kinds, orders.values, orders.naming) AS one (kind, value, naming)
+                     UNION ALL
+                     SELECT * FROM unnest(CASE WHEN orders.changed AND NOT member.many THEN member.same_kinds END,
+                                          member.same_values, member.same_naming) AS one (kind, value, naming)
+                     WHERE one.naming AND {_NAMES_ORDERS.format("one")} AND {_IS_NONE_OF.format("orders")}
+                       AND EXISTS (
+                           SELECT FROM order_identifier AS placed
+                           WHERE {_is("placed", "one", "person")} AND placed.order_micros = orders.order_micros
+                             AND placed.order_id = orders.order_id AND placed.source = orders.source OFFSET 0)
+                    ) AS one
+               WHERE one.naming
                  AND NOT EXISTS (
                      SELECT FROM unnest(CAST(:blocked_tenant_ids AS text[]), CAST(:blocked_kinds AS smallint[]),
                                         CAST(:blocked_values AS text[])) AS blocked (tenant_id, kind, value)
                      WHERE blocked.tenant_id = person.tenant_id AND blocked.kind = one.kind
                        AND blocked.value = one.value OFFSET 0)
-                 AND EXISTS (
-                     SELECT FROM order_identifier AS placed
-                     WHERE {_is("placed", "one", "person")} AND placed.order_micros = orders.order_micros
-                       AND placed.order_id = orders.order_id AND placed.source = orders.source OFFSET 0)
                OFFSET 0) AS own
            WHERE orders.changed AND member.many OR cardinality(person.kinds) > {_MOST_LOOKED_AT} OR EXISTS (
                SELECT FROM (SELECT * FROM unnest(person.kinds, person.values) AS one (kind, value)
@@ -333,6 +351,7 @@ async def orders_by_people(
         "kinds": numbers(one.identifier.kind for one in identifiers),
         "values": texts(one.identifier.value for one in identifiers),
         "hubs": flags(one.hub for one in identifiers),
+        "are_hubs": flags(one.is_hub for one in identifiers),
         "persons_before": optional_numbers(one.person_before for one in identifiers),
         "persons_after": optional_numbers(one.person_after for one in identifiers),
         "windows": numbers(one.window_micros for one in identifiers),

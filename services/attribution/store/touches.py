@@ -1,7 +1,7 @@
 """Touches, and all else that credit may depend on, found by the identifiers of their own events."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,6 +23,10 @@ class NewTouch(NamedTuple):
     identifiers: tuple[Identifier, ...]
     event: bytes
     conversation_id: str = ""
+
+
+TouchKey: TypeAlias = tuple[str, str, str]
+"""Names what happened: its tenant, its source, and the event's id."""
 
 
 class Search(NamedTuple):
@@ -50,13 +54,17 @@ class FoundTouch(NamedTuple):
     event: bytes
 
 
+# Answers what was known before: hardly ever anything, where all that is new would be a row each.
 _INSERT = text(
-    """INSERT INTO touch (tenant_id, occur_micros, source, event_id, event)
-       SELECT tenant_id, occur_micros, source, event_id, substring(:events FROM start FOR length)
-       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]),
-                   CAST(:event_ids AS text[]), CAST(:starts AS int[]), CAST(:lengths AS int[]))
-            AS told (tenant_id, occur_micros, source, event_id, start, length)
-       ON CONFLICT DO NOTHING RETURNING tenant_id, source, event_id"""
+    """WITH told AS MATERIALIZED (
+           SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]),
+                                CAST(:event_ids AS text[]), CAST(:starts AS int[]), CAST(:lengths AS int[]))
+               AS told (tenant_id, occur_micros, source, event_id, start, length)),
+       added AS (
+           INSERT INTO touch (tenant_id, occur_micros, source, event_id, event)
+           SELECT tenant_id, occur_micros, source, event_id, substring(:events FROM start FOR length) FROM told
+           ON CONFLICT DO NOTHING RETURNING tenant_id, source, event_id)
+       SELECT tenant_id, source, event_id FROM told EXCEPT SELECT tenant_id, source, event_id FROM added"""
 ).bindparams(bindparam("events", type_=LargeBinary))
 
 _INSERT_IDENTIFIERS = text(
@@ -135,8 +143,8 @@ _FIND = text(
 
 _INSERT_CONVERSATIONS = text(
     """INSERT INTO conversation_identifier (tenant_id, conversation_id, kind, value)
-       SELECT DISTINCT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]),
-                                     CAST(:kinds AS smallint[]), CAST(:values AS text[]))
+       SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]),
+                            CAST(:kinds AS smallint[]), CAST(:values AS text[]))
        ON CONFLICT DO NOTHING"""
 )
 
@@ -162,25 +170,32 @@ class ConversationIdentifier(NamedTuple):
     identifier: Identifier
 
 
-async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch]) -> list[NewTouch]:
-    """Keeps what was not known yet, and answers that."""
-    by_key = {(touch.tenant_id, touch.source, touch.event_id): touch for touch in touches}
-    events = joined([touch.event for touch in by_key.values()])
+async def insert_touches(connection: AsyncConnection, touches: Sequence[NewTouch]) -> set[TouchKey]:
+    """Keeps what was not known yet, each told once; answers what was known."""
+    events = joined([touch.event for touch in touches])
     rows = await connection.execute(
         _INSERT,
         {
-            "tenant_ids": texts(touch.tenant_id for touch in by_key.values()),
-            "occur_micros": numbers(touch.occur_micros for touch in by_key.values()),
-            "sources": texts(touch.source for touch in by_key.values()),
-            "event_ids": texts(touch.event_id for touch in by_key.values()),
+            "tenant_ids": texts([touch.tenant_id for touch in touches]),
+            "occur_micros": numbers([touch.occur_micros for touch in touches]),
+            "sources": texts([touch.source for touch in touches]),
+            "event_ids": texts([touch.event_id for touch in touches]),
             "events": events.together,
             "starts": events.starts,
             "lengths": events.lengths,
         },
     )
-    fresh = [by_key[tenant_id, source, event_id] for tenant_id, source, event_id in rows]
-    await _insert_identifiers(connection, [(touch, one) for touch in fresh for one in touch.identifiers])
-    return fresh
+    known: set[TouchKey] = {(tenant_id, source, event_id) for tenant_id, source, event_id in rows.all()}
+    await _insert_identifiers(
+        connection,
+        [
+            (touch, one)
+            for touch in touches
+            if not known or (touch.tenant_id, touch.source, touch.event_id) not in known
+            for one in touch.identifiers
+        ],
+    )
+    return known
 
 
 async def _insert_identifiers(connection: AsyncConnection, named: Sequence[tuple[NewTouch, Identifier]]) -> None:
@@ -197,15 +212,17 @@ async def _insert_identifiers(connection: AsyncConnection, named: Sequence[tuple
                 "event_ids": texts(touch.event_id for touch, _ in named),
             },
         )
-    in_conversations = [(touch, identifier) for touch, identifier in named if touch.conversation_id]
+    in_conversations = {
+        (touch.tenant_id, touch.conversation_id, identifier) for touch, identifier in named if touch.conversation_id
+    }
     if in_conversations:
         await connection.execute(
             _INSERT_CONVERSATIONS,
             {
-                "tenant_ids": texts(touch.tenant_id for touch, _ in in_conversations),
-                "conversation_ids": texts(touch.conversation_id for touch, _ in in_conversations),
-                "kinds": numbers(identifier.kind for _, identifier in in_conversations),
-                "values": texts(identifier.value for _, identifier in in_conversations),
+                "tenant_ids": texts(tenant_id for tenant_id, _, _ in in_conversations),
+                "conversation_ids": texts(conversation_id for _, conversation_id, _ in in_conversations),
+                "kinds": numbers(identifier.kind for *_, identifier in in_conversations),
+                "values": texts(identifier.value for *_, identifier in in_conversations),
             },
         )
 
@@ -257,4 +274,4 @@ async def find_touches(connection: AsyncConnection, searches: Iterable[Search]) 
         "person_conversations": flags([search.conversations for search in personal]),
         "tenants": texts({search.tenant_id for search, _ in direct} | {search.tenant_id for search in personal}),
     }
-    return [FoundTouch(*row) for row in await connection.execute(_FIND, bound)]
+    return [FoundTouch(*row) for row in (await connection.execute(_FIND, bound)).all()]

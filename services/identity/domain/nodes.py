@@ -18,10 +18,14 @@ Members = tuple[Node, ...]
 Pair = tuple[Node, Node]
 """Two different identifiers, the smaller first."""
 
+MOST_TELLING = (Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER, Kind.VISITOR, Kind.CONVERSATION, Kind.SESSION, Kind.CLICK)
+"""The kinds, from those that tell most of somebody to those that come and go."""
+
 _KIND_BITS = 3
 _KIND_MASK = (1 << _KIND_BITS) - 1
 _SALTS = {kind: bytes([kind]) for kind in Kind}
 _KINDS = {kind.value: kind for kind in Kind}
+_RANKS = {kind.value: rank for rank, kind in enumerate(MOST_TELLING)}
 
 
 def node_of(kind: Kind, value: str) -> Node:
@@ -33,6 +37,11 @@ def node_of(kind: Kind, value: str) -> Node:
 def kind_of(node: Node) -> Kind:
     """What the node's identifier names."""
     return _KINDS[node & _KIND_MASK]
+
+
+def naming_key(node: Node) -> tuple[int, Node]:
+    """By which nodes are compared when one is to name others: the least does."""
+    return _RANKS[node & _KIND_MASK], node
 
 
 def pair_of(one: Node, other: Node) -> Pair:

@@ -8,26 +8,34 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import combinations
 
-from services.identity.domain.nodes import Members, Node, Pair, kind_of
+from services.identity.domain.nodes import Members, Node, Pair, kind_of, naming_key
 from services.identity.domain.rules import DEFAULT_LIMITS, Rules
 from services.kernel.identifiers import Kind
 
+_EMAIL = Kind.EMAIL
+
 
 class Components:
-    """Disjoint sets of nodes, each known by its smallest node.
+    """Disjoint sets of nodes, each known by its most telling node; of several by the smallest.
 
-    That name is a pure function of the set. It also makes growth cheap: hashes being random, the smaller of two sets
-    that are joined is the one that most likely loses its name, so naming anew costs little in the long run.
+    That name is a pure function of the set. It also makes growth cheap. Who comes again brings new sessions and
+    conversations, which never name anybody who has a visitor or an address. And hashes being random, the smaller of two
+    sets that are joined is the one that most likely loses its name: naming anew costs little in the long run. Addresses
+    of e-mail come first also because they never become hubs: what they name keeps its name when hubs leave it.
     """
 
     __slots__ = ("_parents",)
 
-    def __init__(self) -> None:
-        self._parents: dict[Node, Node] = {}
+    def __init__(self, names: Iterable[tuple[Node, Node]] = ()) -> None:
+        """`names` are nodes with those by which their sets are known already; such a one is known by itself."""
+        self._parents: dict[Node, Node] = {node: name for node, name in names if node != name}
 
     def of(self, node: Node) -> Node:
-        """The smallest node of the set that the node is in; itself when it was never joined."""
-        parents, root = self._parents, node
+        """The node by which the set is known that the node is in; itself when it was never joined."""
+        parents = self._parents
+        root = parents.get(node, node)
+        if root not in parents:
+            return root
         while (parent := parents.get(root)) is not None:
             root = parent
         while node != root:
@@ -38,11 +46,12 @@ class Components:
         """Makes one set of those that the nodes are in."""
         if not nodes:
             return
-        first = self.of(nodes[0])
+        parents, first = self._parents, self.of(nodes[0])
         for other in nodes[1:]:
-            root = self.of(other)
-            if root != first:
-                low, high = (first, root) if first < root else (root, first)
+            # Mostly it is there already, or by itself: then nothing is to be followed.
+            root = parents.get(other, other)
+            if root != first and (root := self.of(root)) != first:
+                low, high = (first, root) if naming_key(first) < naming_key(root) else (root, first)
                 self._parents[high] = first = low
 
     def join_linked(self, nodes: Sequence[Node], unlinked: AbstractSet[Pair]) -> None:
@@ -60,7 +69,7 @@ def emails_seen(observations: Iterable[Members]) -> dict[Node, set[Node]]:
     """The e-mail addresses that each value with a limit was observed with; values without any are left out."""
     seen: dict[Node, set[Node]] = {}
     for members in observations:
-        emails = [node for node in members if kind_of(node) is Kind.EMAIL]
+        emails = [node for node in members if kind_of(node) is _EMAIL]
         if emails:
             for node in members:
                 if kind_of(node) in DEFAULT_LIMITS:
@@ -77,7 +86,7 @@ def hubs(observations: Iterable[Members], rules: Rules, unlinked: AbstractSet[Pa
 
 
 def people(observations: Iterable[Members], hubs: AbstractSet[Node], unlinked: AbstractSet[Pair]) -> dict[Node, Node]:
-    """Each identifier's person: the smallest identifier that it is connected with. A hub is alone."""
+    """Each identifier's person: the most telling of all that it is connected with. A hub is alone."""
     components, nodes = Components(), set[Node]()
     for members in observations:
         nodes.update(members)

@@ -1,14 +1,13 @@
 """One step of a tenant's people: what new observations and decisions change about what is kept.
 
 A step looks only at what it touches. Identifiers that hang together by observations are a *region*, named by its
-smallest one like a person; decisions divide a region into persons. Where observations and links are only added, regions
+most telling one like a person; decisions divide a region into persons. Where observations and links are only added, regions
 and persons can only grow together, so their names are enough. Where an identifier begins to name nobody, or a pair is
 unlinked, the region is *torn*: it is made again from all of its observations. Of a large region only small parts may
 *leave*: these are made again, and the rest stays as it is. A hub is a region of its own; it keeps copies of the
 observations that mention it, for the day on which it may name somebody again.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -94,7 +93,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """The regions and persons after a step, each known by its smallest identifier, the old ones by their old names."""
+    """The regions and persons after a step, each known by its most telling identifier, the old ones by their old names."""
 
     regions: Components
     persons: Components
@@ -105,13 +104,14 @@ class Changes:
     """What a step changes.
 
     `added` and `changed` are where identifiers stand now that were not known and that were. `dropped` regions lose all
-    observations and others those `removed` (region, members), `moved` ones are renamed, then `observations` are put in.
-    `memberships` and `hubs`
-    are the standings to publish, by identifier.
+    observations and others those `removed` (region, members), `moved` ones are renamed. Then observations are put in:
+    `new_observations` mention somebody who was not known, so they can't be there yet; the other `observations` may be.
+    `memberships` and `hubs` are the standings to publish, by identifier.
     """
 
     added: dict[Node, Standing] = field(default_factory=dict)
     changed: dict[Node, Standing] = field(default_factory=dict)
+    new_observations: set[tuple[Node, Members]] = field(default_factory=set)
     observations: set[tuple[Node, Members]] = field(default_factory=set)
     dropped: AbstractSet[Node] = frozenset()
     removed: set[tuple[Node, Members]] = field(default_factory=set)
@@ -199,13 +199,14 @@ def leaving_regions(standings: Mapping[Node, Standing], hubs: AbstractSet[Node])
 
 def settle(step: Step) -> Settlement:
     """Joins what belongs together after the step."""
-    regions, persons = Components(), Components()
-    for node, standing in step.standings.items():
-        if step.keeps_place(node, standing):
-            regions.join((node, standing.region))
-            persons.join((node, standing.person))
+    kept = [(node, standing) for node, standing in step.standings.items() if step.keeps_place(node, standing)]
+    regions = Components((node, standing.region) for node, standing in kept)
     for clear in step.links.values():
         regions.join(clear)
+    if not step.unlinked and all(standing.person == standing.region for _, standing in kept):
+        return Settlement(regions=regions, persons=regions)
+    persons = Components((node, standing.person) for node, standing in kept)
+    for clear in step.links.values():
         persons.join_linked(clear, step.unlinked)
     return Settlement(regions=regions, persons=persons)
 
@@ -251,12 +252,13 @@ def differences(
 
 def _place(step: Step, settlement: Settlement, changes: Changes) -> None:
     """Where the step's observations are kept from now on, and which regions have other names."""
-    of = settlement.regions.of
+    of, known = settlement.regions.of, step.standings.keys()
     for members, clear in step.links.items():
+        placed = changes.observations if known >= set(members) else changes.new_observations
         if clear:
-            changes.observations.add((of(clear[0]), members))
+            placed.add((of(clear[0]), members))
         if len(clear) < len(members):
-            changes.observations.update((node, members) for node in members if node in step.naming.hubs)
+            placed.update((node, members) for node in members if node in step.naming.hubs)
     for members, region in step.kept_in.items():
         clear = step.links[members]
         if not clear or of(clear[0]) != of(region):
@@ -277,11 +279,14 @@ def _shared_regions(step: Step, settlement: Settlement) -> set[Node]:
 
     What one observation says by itself need not be: who follows people follows events too.
     """
-    of, meetings = settlement.regions.of, Counter[Node]()
+    of, met, shared = settlement.regions.of, set[Node](), set[Node]()
     for clear in step.links.values():
         if clear:
-            meetings[of(clear[0])] += 2 if any(node in step.standings for node in clear) else 1
-    return {region for region, count in meetings.items() if count > 1}
+            region = of(clear[0])
+            if region in met or not step.standings.keys().isdisjoint(clear):
+                shared.add(region)
+            met.add(region)
+    return shared
 
 
 def _standing_after(

@@ -7,12 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import numbers
 from services.identity.domain.description import MOST_LISTED, Description, Known, Tie
-from services.identity.domain.nodes import Node
+from services.identity.domain.nodes import MOST_TELLING, Node
 from services.identity.domain.step import Standing
-from services.kernel.identifiers import Kind
-
-_MOST_TELLING = (Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER, Kind.VISITOR, Kind.CONVERSATION, Kind.SESSION, Kind.CLICK)
-"""Of whoever has very many identifiers, those of the first kinds are shown."""
 
 # A person is a part of a region, and a region's observations name all who are in it.
 _SEEN = """
@@ -73,7 +69,7 @@ async def describe(connection: AsyncConnection, tenant_id: str, node: Node, stan
         "person": standing.person,
         "most": MOST_LISTED,
     }
-    kinds = numbers(kind.value for kind in _MOST_TELLING)
+    kinds = numbers(kind.value for kind in MOST_TELLING)
     found = (await connection.execute(_READ_IDENTIFIERS, {**region, "asked": node, "kinds": kinds})).all()
     listed = {row.node: Known(row.node, row.value) for row in found}
     links = await connection.execute(_READ_LINKS, {**region, "nodes": numbers(listed)})

@@ -18,10 +18,14 @@ from services.kernel.identifiers import Kind
 
 _MEMBERSHIPS_IN_A_CHANGE = 1_000
 
+_KINDS = (Kind.SESSION, Kind.VISITOR, Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER, Kind.CONVERSATION, Kind.CLICK)
+"""In the sequence of `_whom`."""
+
 
 def facts_by_tenant(entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> dict[str, Facts]:
     """What the entries say about people, by tenant. Entries that name nobody leave nothing."""
     by_tenant: dict[str, Facts] = {}
+    seen: set[tuple[str, tuple[str, ...]]] = set()
     last: dict[str, event_pb2.LoggedEvent] = {}
     for entry in entries:
         logged = entry.message
@@ -30,7 +34,12 @@ def facts_by_tenant(entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> dict[str
             facts = by_tenant[logged.tenant_id] = Facts()
         if entry.position > facts.position:
             facts.position, last[logged.tenant_id] = entry.position, logged
-        _add(facts, logged.event, entry.position)
+        # Many events tell of the same visit: the first of them says whose it is.
+        told = (logged.tenant_id, _whom(logged.event))
+        if told not in seen:
+            seen.add(told)
+            _observe(facts, told[1])
+        _add_told(facts, logged.event, entry.position)
     for tenant_id, logged in last.items():
         by_tenant[tenant_id].receive_micros = logged.receive_time.ToMicroseconds()
     return {
@@ -38,11 +47,15 @@ def facts_by_tenant(entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> dict[str
     }
 
 
-def _add(facts: Facts, event: event_pb2.Event, position: int) -> None:
-    values = {node_of(kind, value): value for kind, value in _identifiers(event)}
+def _observe(facts: Facts, seen: tuple[str, ...]) -> None:
+    values = {node_of(kind, value): value for kind, value in zip(_KINDS, seen, strict=True) if value}
     if values:
         facts.values.update(values)
         facts.observe(tuple(sorted(values)))
+
+
+def _add_told(facts: Facts, event: event_pb2.Event, position: int) -> None:
+    """Adds what the event says of people beside whom it has seen."""
     payload = event.WhichOneof("payload")
     if payload == "link_decision":
         _add_decision(facts, event)
@@ -52,28 +65,18 @@ def _add(facts: Facts, event: event_pb2.Event, position: int) -> None:
         facts.links.append(_tracked_link(event.tracked_link))
 
 
-def _identifiers(event: event_pb2.Event) -> Iterator[tuple[Kind, str]]:
-    """Whom the event has seen: nobody, where a program followed a link."""
-    payload = event.WhichOneof("payload")
-    if payload == "link_click" and is_crawler(event.link_click.user_agent):
-        return
-    seen = event.identifiers
-    if seen.session_id:
-        yield Kind.SESSION, seen.session_id
-    if seen.visitor_id:
-        yield Kind.VISITOR, seen.visitor_id
-    if seen.email:
-        yield Kind.EMAIL, seen.email
-    if seen.phone:
-        yield Kind.PHONE, seen.phone
-    if seen.customer_id:
-        yield Kind.CUSTOMER, seen.customer_id
-    if seen.click_id:
-        yield Kind.CLICK, seen.click_id
+def _whom(event: event_pb2.Event) -> tuple[str, ...]:
+    """Whom the event has seen, a value or "" of each of `_KINDS`: nobody, where a program followed a link."""
+    payload, conversation_id = event.WhichOneof("payload"), ""
     if payload in ("interaction", "conversation", "link_click"):
+        if payload == "link_click" and is_crawler(event.link_click.user_agent):
+            return ("",) * len(_KINDS)
         conversation_id = getattr(event, payload).conversation_id
-        if conversation_id:
-            yield Kind.CONVERSATION, conversation_id
+    seen = event.identifiers
+    return (
+        *(seen.session_id, seen.visitor_id, seen.email, seen.phone, seen.customer_id),
+        *(conversation_id, seen.click_id),
+    )
 
 
 def _add_decision(facts: Facts, event: event_pb2.Event) -> None:

@@ -7,10 +7,10 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
+from services.reporting.domain.blocks import week_of
 from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.cells import (
     ActivityCell,
@@ -89,11 +89,6 @@ def summary(slice_: Slice, dimensions: Collection[str], filters: Collection[str]
 def cut_name(cut: Cut) -> str:
     """The name of a cut, as a summary's key has it."""
     return " ".join(cut)
-
-
-def week_of(day: date) -> date:
-    """The Monday that a day's week begins with; the first day there is, a Monday too, begins the first one."""
-    return day - timedelta(days=day.weekday())
 
 
 @lru_cache(maxsize=65_536)

@@ -52,22 +52,22 @@ class Asked(NamedTuple):
 async def report(connection: AsyncConnection, tenant: Tenant, asked: Asked) -> Report:
     """An experiment's report in the connection's moment.
 
-    Its cost follows the days on which people were first exposed. Only while everybody is counted anew by other rules
-    it follows the people. Raises `NotFoundError` for an experiment that doesn't hold, and `InvalidArgumentError` for a
+    With a period its cost follows the days of it, without one nothing. Only while everybody is counted anew by other
+    rules it follows the people. Raises `NotFoundError` for an experiment that doesn't hold, and `InvalidArgumentError` for a
     model that is not active.
     """
     tenant.model_version(asked.model)
     rules = (await read_rules(connection, tenant)).get(asked.experiment_id)
     if rules is None:
         raise not_found(asked.experiment_id)
-    period = asked.period or EVER
+    known, period = (tenant.tenant_id, asked.experiment_id), asked.period
     found = (await experiment_sums.read(connection, tenant.tenant_id)).get(asked.experiment_id)
-    if found is not None and found.rules == rules.name and found.reached is None:
-        parts = await experiment_sums.read_cells(
-            connection, tenant.tenant_id, asked.experiment_id, period.start, period.end
-        )
+    if found is None or found.rules != rules.name or found.reached is not None:
+        parts = await count_all(connection, tenant, rules, period or EVER)
+    elif period is None:
+        parts = await experiment_sums.read_whole(connection, *known)
     else:
-        parts = await count_all(connection, tenant, rules, period)
+        parts = await experiment_sums.read_cells(connection, *known, period.start, period.end)
     everybody = counted(parts, rules.told, asked.model)
     return Report(experiment=rules.experiment, counted=everybody, results=results(rules.experiment, everybody))
 
@@ -98,9 +98,12 @@ async def differing(connection: AsyncConnection, tenant: Tenant) -> int:
         known = sums.get(name)
         if known is None or known.rules != rules.name or known.reached is not None:
             continue
-        kept = await experiment_sums.read_cells(connection, tenant.tenant_id, name, EVER.start, EVER.end)
         expected = await count_all(connection, tenant, rules)
-        found += sum(kept.get(part, 0) != expected.get(part, 0) for part in kept.keys() | expected.keys())
+        for kept in (
+            await experiment_sums.read_cells(connection, tenant.tenant_id, name, EVER.start, EVER.end),
+            await experiment_sums.read_whole(connection, tenant.tenant_id, name),
+        ):
+            found += sum(kept.get(part, 0) != expected.get(part, 0) for part in kept.keys() | expected.keys())
     return found
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -11,6 +11,9 @@ from services.reporting.domain.tenants import Tenant
 from services.reporting.experiments.reading import experiments_of
 from services.reporting.store import experiments
 from services.reporting.store.experiment_sums import digest
+
+_KEPT: Final = "by day, and of all days"
+"""What is kept of numbers: where less was, everybody is counted anew."""
 
 
 class Rules(NamedTuple):
@@ -33,6 +36,6 @@ def _rules(sets: Sequence[tuple[int, bytes]], time_zone: str, currency_code: str
     found: dict[str, Rules] = {}
     for experiment_id, experiment in told[-1][1].items() if told else ():
         shares = history((time, those[experiment_id]) for time, those in told if experiment_id in those)
-        name = digest(experiment, shares, time_zone, currency_code, book)
+        name = digest(_KEPT, experiment, shares, time_zone, currency_code, book)
         found[experiment_id] = Rules(experiment, shares, name)
     return found

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 from sqlalchemy import LargeBinary, bindparam, text
@@ -84,11 +84,17 @@ _WRITE_MEMBERS = text(
        ON CONFLICT (tenant_id, experiment_id, person) DO UPDATE SET run = excluded.run, amounts = excluded.amounts"""
 ).bindparams(bindparam("amounts", type_=LargeBinary))
 
+# Beside those of each day stand the numbers of all days, under a day that is behind all of them: an experiment is mostly
+# asked for without a period, and may have run for years.
 _ADD_CELLS = text(
-    """INSERT INTO experiment_cell (tenant_id, experiment_id, day, name, variant, cut, amount)
-       SELECT :tenant_id, :experiment_id, *
-       FROM unnest(CAST(:days AS date[]), CAST(:names AS text[]), CAST(:variants AS text[]), CAST(:cuts AS text[]),
-                   CAST(:amounts AS numeric[]))
+    """WITH told AS (
+           SELECT * FROM unnest(CAST(:days AS date[]), CAST(:names AS text[]), CAST(:variants AS text[]),
+                                CAST(:cuts AS text[]), CAST(:amounts AS numeric[]))
+                         AS told (day, name, variant, cut, amount))
+       INSERT INTO experiment_cell (tenant_id, experiment_id, day, name, variant, cut, amount)
+       SELECT :tenant_id, :experiment_id, * FROM (
+           SELECT * FROM told
+           UNION ALL SELECT 'infinity', name, variant, cut, sum(amount) FROM told GROUP BY name, variant, cut) AS cells
        ON CONFLICT (tenant_id, experiment_id, day, name, variant, cut) DO UPDATE
        SET amount = experiment_cell.amount + excluded.amount"""
 )
@@ -97,6 +103,11 @@ _READ_CELLS = text(
     """SELECT name, variant, cut, CAST(sum(amount) AS text) FROM experiment_cell
        WHERE tenant_id = :tenant_id AND experiment_id = :experiment_id AND day BETWEEN :first AND :last
        GROUP BY name, variant, cut HAVING sum(amount) <> 0"""
+)
+
+_READ_WHOLE = text(
+    """SELECT name, variant, cut, CAST(amount AS text) FROM experiment_cell
+       WHERE tenant_id = :tenant_id AND experiment_id = :experiment_id AND day = 'infinity' AND amount <> 0"""
 )
 
 
@@ -216,7 +227,15 @@ async def read_cells(
 ) -> dict[Part, int]:
     """An experiment's numbers, of those who were first exposed on some days."""
     bound = {"tenant_id": tenant_id, "experiment_id": experiment_id, "first": first, "last": last}
-    rows = await connection.execute(_READ_CELLS, bound)
+    return _parts(await connection.execute(_READ_CELLS, bound))
+
+
+async def read_whole(connection: AsyncConnection, tenant_id: str, experiment_id: str) -> dict[Part, int]:
+    """An experiment's numbers, of everybody."""
+    return _parts(await connection.execute(_READ_WHOLE, {"tenant_id": tenant_id, "experiment_id": experiment_id}))
+
+
+def _parts(rows: Iterable[Any]) -> dict[Part, int]:
     return {(name, variant, cut): int(amount) for name, variant, cut, amount in rows}
 
 

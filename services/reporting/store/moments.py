@@ -9,10 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 # One plan for whatever values: to plan so long a statement takes longer than to run it. It is kept, so it must not be one
-# that was good only while a table was empty: every table is looked up by an index of its own.
-_PLANNING: Final = b"""
-    SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
-           set_config('jit', 'off', true)"""
+# that was good only while a table was empty: every table is looked up by an index of its own; and rows are put together
+# by hashes, which costs less than to sort some hundred of them by texts.
+_OFF: Final = ("enable_seqscan", "enable_sort", "jit")
+_PLANNING: Final = f"""
+    SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
+           {", ".join(f"set_config('{name}', 'off', true)" for name in _OFF)}""".encode()
 _LIVING: Final = text("SELECT 1")
 
 Asked = tuple[bytes, Sequence[Any]]

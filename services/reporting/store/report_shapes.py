@@ -62,6 +62,11 @@ def days_of(comparison: Comparison) -> str:
     return comparison.name.lower()
 
 
+def period_of(shape: Shape, look: Look) -> str:
+    """What the parameters of the one period begin with that a look takes in."""
+    return Look.NOW if look is Look.NOW else days_of(shape.comparison)
+
+
 def bounds(shape: Shape, look: Look) -> tuple[str, str]:
     """The parameters that are a look's first and last day."""
     first, last = (

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from services.reporting.domain.cells import MEASURES, ActivityCell, Cell, CreditCell, ProductCell, UniqueCell
 from services.reporting.domain.definitions import TIMES, CostDay, Slice
 from services.reporting.domain.summaries import DAILY, WEEKLY, Cut, cut_name, summary
-from services.reporting.store.report_shapes import Look, Shape, bounds, day_in_period, dimension, looks
+from services.reporting.store.report_shapes import Look, Shape, bounds, day_in_period, dimension, looks, period_of
 from services.reporting.store.tables import CELLS
 
 SUMMED: Final[dict[type[Any], tuple[str, ...]]] = {**MEASURES, CostDay: ()}
@@ -38,10 +38,14 @@ class Source(NamedTuple):
     standing: bool
     cut: Cut | None
 
+    @property
+    def by_blocks(self) -> bool:
+        """That weeks are read, and no more days than there must be."""
+        return self.family is ProductCell and self.cut == (WEEKLY,)
+
     def looks(self, shape: Shape) -> tuple[Look, ...]:
-        """The looks to take at them. Who counted before in a period is another one in each, and so are its whole weeks."""
-        in_period = {UniqueCell: self.cut is None, ProductCell: self.cut == (WEEKLY,)}
-        return looks(shape, apart=in_period.get(self.family, False))
+        """The looks to take at them. Who counted before in a period is another one in each, and so are its blocks."""
+        return looks(shape, apart=self.by_blocks or (self.family is UniqueCell and self.cut is None))
 
     def earlier(self, shape: Shape) -> str:
         """Where both periods are looked at: that a cell belongs to the compared one."""
@@ -94,10 +98,24 @@ def _cells(shape: Shape, source_: Source, look: Look) -> str:
     if source_.family is UniqueCell:
         periods = (Look.NOW, Look.THEN) if look is Look.BOTH else (look,)
         return _different(source_.cut, [bounds(shape, period) for period in periods])
-    columns = f"SELECT {', '.join(_ORDERS)}, sku, {measures} FROM"
     if source_.cut == (DAILY,):
-        return f"({columns} product_summary WHERE cut = '{DAILY}') AS product_sum"
-    return f"({_by_weeks(columns, *bounds(shape, look))}) AS product_sum"
+        return f"(SELECT {', '.join(_ORDERS)}, {measures} FROM product_summary WHERE cut = '{DAILY}') AS product_sum"
+    return f"({' UNION ALL '.join(_blocks(period_of(shape, look)))}) AS product_sum"
+
+
+def _blocks(period: str) -> Iterator[str]:
+    """The blocks of products' sums that come to a period's."""
+    keys = "tenant_id, edition, model, currency_code, sku"
+    for block, table_ in (
+        ("weeks", f"product_summary WHERE cut = '{WEEKLY}' AND"),
+        ("head", "product_cell WHERE"),
+        ("tail", "product_cell WHERE"),
+    ):
+        name = f"{period}_{block}"
+        measures = ", ".join(f"CAST(:{name}_sign AS bigint) * {one} AS {one}" for one in MEASURES[ProductCell])
+        yield (
+            f"SELECT {keys}, {measures} FROM {table_} day BETWEEN CAST(:{name}_first AS date) AND CAST(:{name}_last AS date)"
+        )
 
 
 def _different(cut: Cut, periods: list[tuple[str, str]]) -> str:
@@ -110,17 +128,6 @@ def _different(cut: Cut, periods: list[tuple[str, str]]) -> str:
     return f"({counted}, amount AS people FROM tally_cell{'' if cut == (DAILY,) else ''.join(known)}) AS different"
 
 
-def _by_weeks(columns: str, first: str, last: str) -> str:
-    """The weeks that lie wholly in a period, and the days before and behind them."""
-    monday = f"(CAST({first} AS date) + (8 - CAST(extract(isodow FROM CAST({first} AS date)) AS int)) % 7)"
-    behind = f"(CAST({last} AS date) + 1 - CAST(extract(isodow FROM CAST({last} AS date) + 1) AS int) + 1)"
-    return (
-        f"{columns} product_summary WHERE cut = '{WEEKLY}' AND day >= {monday} AND day < {behind} "
-        f"UNION ALL {columns} product_cell WHERE day < {monday} "
-        f"UNION ALL {columns} product_cell WHERE day >= greatest({monday}, {behind})"
-    )
-
-
 def conditions(shape: Shape, source_: Source, kinds: tuple[Kind, ...], look: Look) -> Iterator[str]:
     """What a cell of some kinds must be, to be taken in by a look."""
     family, (first, last) = source_.family, bounds(shape, look)
@@ -129,9 +136,9 @@ def conditions(shape: Shape, source_: Source, kinds: tuple[Kind, ...], look: Loo
         yield "edition = :edition"
     if "model" in family._fields:
         yield "model = :model" if source_.by_model else f"model = '{source_.model}'"
-    if not source_.standing:
+    if not source_.standing and not source_.by_blocks:
         yield f"day BETWEEN {first} AND {last}"
-    elif look is Look.THEN:
+    elif source_.standing and look is Look.THEN:
         yield f"day <= {last}"
     if family is UniqueCell and source_.cut is None:
         yield _first_in_row(shape, look)

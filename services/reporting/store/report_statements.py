@@ -100,7 +100,8 @@ def _summed(shape: Shape) -> str:
     if len(parts) == 1 and shape.dimensions:
         sums = [_or_nothing(column, column.name) for column in columns(shape)]
         return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({_part(shape, parts[0], names)}) AS parts"
-    sums = [_or_nothing(column, f"sum({column.name})") for column in columns(shape)]
+    # Only one part has any of a column, and one row of each.
+    sums = [_or_nothing(column, f"max({column.name})") for column in columns(shape)]
     together = " UNION ALL ".join(_part(shape, part, names) for part in parts)
     return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({together}) AS parts {grouped(shape)}"
 
@@ -123,8 +124,8 @@ def _part(shape: Shape, part: _Part, names: Sequence[str]) -> str:
         return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({once}) AS cells {grouped(shape)}"
     if len(kinds) == 1:
         sums = _sums(part, names, source_.earlier(shape), among=1)
-        due = f"HAVING {_due(part, source_.earlier(shape))}" if source_.awaited else ""
-        return f"SELECT {', '.join((*cut, *sums))} FROM {from_} WHERE {where} {grouped(shape)} {due}"
+        some = f"HAVING {found}" if (found := _some(part, source_.earlier(shape))) else ""
+        return f"SELECT {', '.join((*cut, *sums))} FROM {from_} WHERE {where} {grouped(shape)} {some}"
     # Each cell is summed once, by its kind, and only what that leaves is looked at for each of the figures.
     fields = [
         name for name in dict.fromkeys(name for kind in kinds for name, _ in kind) if name not in shape.dimensions
@@ -182,11 +183,17 @@ def _filtered(measure: str, only: Sequence[str]) -> str:
     return f"{measure} FILTER (WHERE {' AND '.join(only)})" if only else measure
 
 
-def _due(part: _Part, earlier: str) -> str:
-    """That some are due: what is all awaited yet makes no row."""
+def _some(part: _Part, earlier: str) -> str:
+    """That there is some of it, where cells are taken off others: what is all awaited yet, or of other days, makes no row."""
+    if not part.source.awaited and not part.source.by_blocks:
+        return ""
     whens = (Look.NOW, Look.THEN) if part.look is Look.BOTH else (part.look,)
-    due = (_filtered("sum(amount)", _in_period(part, when, earlier)) for when in whens)
-    return " OR ".join(f"{amount} <> 0" for amount in due)
+    sums = (
+        _filtered(f"sum({measure})", _in_period(part, when, earlier))
+        for measure in SUMMED[part.source.family]
+        for when in whens
+    )
+    return " OR ".join(f"{amount} <> 0" for amount in sums)
 
 
 def _ordered(shape: Shape) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.reporting.domain.blocks import Run, blocks
 from services.reporting.domain.definitions import COST_SHARES, TIMES, CostDay
 from services.reporting.domain.figures import Row
+from services.reporting.domain.periods import Period
 from services.reporting.domain.reports import Plan, bucket_name, bucket_start
 from services.reporting.domain.tenants import Cost
-from services.reporting.store.report_shapes import Shape, days_of
+from services.reporting.store.report_shapes import Look, Shape, days_of
 from services.reporting.store.report_statements import count, page, totals
 
 
@@ -77,12 +79,21 @@ def parameters_of(plan: Plan, scope: Scope) -> dict[str, Any]:
         }
     if any(formula.slice.awaited for formula in plan.sums.values()):
         parameters["as_of_nanos"] = scope.as_of_nanos
+    parameters |= _blocks(Look.NOW, plan.period)
     if plan.compared:
         days = days_of(plan.comparison)
         parameters |= {f"{days}_start": plan.compared.start, f"{days}_end": plan.compared.end}
+        parameters |= _blocks(days, plan.compared)
     for asked in plan.filters:
         parameters[f"{asked.dimension}_values"] = [_bound(asked.dimension, value) for value in asked.values]
     return parameters
+
+
+def _blocks(name: str, period: Period) -> dict[str, Any]:
+    told = blocks(period)._asdict().items()
+    return {
+        f"{name}_{block}_{field}": getattr(run, field) if run else None for block, run in told for field in Run._fields
+    }
 
 
 def _bound(dimension: str, value: str) -> date | str:
