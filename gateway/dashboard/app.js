@@ -7,6 +7,7 @@ import { longDay } from "./format.js";
 import { REPORTS, reportOf } from "./layouts.js";
 import { rest, watch } from "./live.js";
 import { period, today } from "./periods.js";
+import * as records from "./records.js";
 import * as named from "./report.js";
 
 const SOONEST = 1_000;
@@ -22,12 +23,14 @@ let timeZone = "";
 let shown;
 let away;
 
-/** What the address asks for: {report, kept, experiment}. */
+const SOURCES = { experiments, records };
+
+/** What the address asks for: {report, kept, experiment, records}. */
 function asked() {
   const told = new URLSearchParams(location.search);
   const report = reportOf(told.get("report"));
   const kept = Object.fromEntries(report.narrowing.filter((name) => told.get(name)).map((name) => [name, told.get(name)]));
-  return { report, kept, experiment: told.get("experiment") };
+  return { report, kept, experiment: told.get("experiment"), records: told.get("records") };
 }
 
 function go(change, { replace = false } = {}) {
@@ -98,7 +101,7 @@ async function follow(signal) {
 
 /** Keeps one period's figures as they are, until it is another: at midnight, or in another zone. */
 async function followPeriod(now, signal) {
-  const source = now.report.id === "experiments" ? experiments : named;
+  const source = SOURCES[now.report.id] ?? named;
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);
   let busy = false;
@@ -173,8 +176,12 @@ function put(now, told) {
 
 function redraw() {
   const { asked: now, told } = shown;
+  const labelOf = (name) => page.catalogue.get(name)?.label ?? name;
+  at("download").hidden ||= now.report.id !== "records";
   if (now.report.id === "experiments") {
-    experiments.draw(places, told, { choose: (id) => go({ experiment: id }), labelOf: (name) => page.catalogue.get(name)?.label ?? name });
+    experiments.draw(places, told, { choose: (id) => go({ experiment: id }), labelOf });
+  } else if (now.report.id === "records") {
+    records.draw(places, told, now, { choose: (kind) => go({ records: kind }), again: open, labelOf });
   } else {
     named.draw(places, told, now, page);
   }

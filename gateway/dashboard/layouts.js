@@ -91,6 +91,7 @@ export const REPORTS = [
       group("Journeys", "journeys_started", "journeys_completed", "journeys_cancelled", "journeys_with_goal", "journey_conversion_rate", "journey_notifications"),
     ],
   },
+  { id: "records", label: "Records", title: "Records", narrowing: [] },
   { id: "experiments", label: "Experiments", title: "Experiments", narrowing: [] },
 ];
 

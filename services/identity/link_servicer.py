@@ -1,6 +1,5 @@
 """Makes tracked links, and says where they lead."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -12,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from touchstone.identity.v1 import link_service_pb2 as pb
 from touchstone.identity.v1 import link_service_pb2_grpc
 from touchstone.ingest.v1 import (
-    event_service_pb2,
     event_service_pb2_grpc,
     tenant_service_pb2,
     tenant_service_pb2_grpc,
 )
 
-from services.chassis.callers import ORIGIN_METADATA, seconds_left, tenant_id
+from services.chassis.callers import ORIGIN_METADATA, tenant_id
 from services.chassis.channels import about
+from services.identity import telling
 from services.identity.domain import links as rules
 from services.identity.domain.links import TrackedLink
 from services.identity.store import links
@@ -28,12 +27,7 @@ from services.kernel.failures import FailedPreconditionError, NotFoundError, Too
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-PATIENCE: Final = 8.0
-"""Seconds for which a new link is waited for."""
-
 _MICROSECOND: Final = timedelta(microseconds=1)
-_LOOKS: Final = (0.005, 0.01, 0.02, 0.05)
-"""Seconds between looks whether a new link is there, the last of them again and again."""
 
 
 class LinkServicer(link_service_pb2_grpc.LinkServiceServicer):
@@ -68,7 +62,7 @@ class LinkServicer(link_service_pb2_grpc.LinkServiceServicer):
         destination = rules.checked_destination(request.destination, await self._hosts(tenant))
         now = time.time_ns()
         link = TrackedLink(name, request.conversation_id, destination, now + lifetime // _MICROSECOND * 1_000)
-        await self._append(wire.link_event(tenant, link, request.touchpoint, now))
+        await telling.tell(self._events, wire.link_event(tenant, link, request.touchpoint, now))
         await self._followed(tenant, name)
         return wire.created_link(link, address)
 
@@ -90,26 +84,16 @@ class LinkServicer(link_service_pb2_grpc.LinkServiceServicer):
         answer = await self._tenants.GetSettings(asked, metadata=about(tenant))
         return list(answer.settings.link_hosts)
 
-    async def _append(self, delivery: event_service_pb2.Delivery) -> None:
-        asked = event_service_pb2.AppendDeliveriesRequest(deliveries=[delivery])
-        answer = await self._events.AppendDeliveries(asked)
-        for result in answer.results:
-            for event in result.events:
-                if event.status == event_service_pb2.EventResult.REJECTED:
-                    raise RuntimeError(f"ingest refused a link of ours: {event.reason}")
-
     async def _followed(self, tenant: str, name: str) -> None:
         """Waits until this service's own state has the link, so that only its follower ever writes there.
 
         Raises TooLateError where it lags too far behind: the link works later, but who asks can't be told when.
         """
-        left = seconds_left()
-        give_up = time.monotonic() + (PATIENCE if left is None else min(PATIENCE, left - 0.5))
-        looks = iter(_LOOKS)
-        while True:
+
+        async def look() -> str | None:
             async with self._serving().connect() as connection:
-                if await links.is_known(connection, tenant, name):
-                    return
-            if time.monotonic() > give_up:
-                raise TooLateError("LINK_NOT_READY", "The link does not work yet: make another in a moment.")
-            await asyncio.sleep(next(looks, _LOOKS[-1]))
+                return name if await links.is_known(connection, tenant, name) else None
+
+        await telling.followed(
+            look, TooLateError("LINK_NOT_READY", "The link does not work yet: make another in a moment.")
+        )

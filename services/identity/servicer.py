@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,9 +13,10 @@ from touchstone.identity.v1 import people_service_pb2 as pb
 from touchstone.ingest.v1 import event_service_pb2, event_service_pb2_grpc
 
 from services.chassis import telemetry
-from services.chassis.callers import seconds_left, tenant_id
+from services.chassis.callers import tenant_id
 from services.chassis.channels import about
 from services.chassis.follow import applied
+from services.identity import telling
 from services.identity.domain.nodes import Pair, pair_of
 from services.identity.domain.rules import Decision
 from services.identity.store import decisions, identifiers, members, persons
@@ -23,12 +24,6 @@ from services.identity.wire import people as wire
 from services.kernel.failures import NotFoundError, TooLateError
 
 Context = grpc.aio.ServicerContext[Any, Any]
-
-PATIENCE: Final = 8.0
-"""Seconds for which a decision is waited for."""
-
-_LOOKS: Final = (0.005, 0.01, 0.02, 0.05)
-"""Seconds between looks whether a decision is there, the last of them again and again."""
 
 
 class PeopleServicer(people_service_pb2_grpc.PeopleServiceServicer):
@@ -112,30 +107,20 @@ class PeopleServicer(people_service_pb2_grpc.PeopleServiceServicer):
         delivery = wire.decision_event(
             tenant, one, other, decision=decision, trace_parent=telemetry.current_trace_parent()
         )
-        await self._append(delivery)
+        await telling.tell(self._events, delivery)
         return wire.decided_link(one, other, await self._followed(tenant, pair_of(one.node, other.node), decision))
-
-    async def _append(self, delivery: event_service_pb2.Delivery) -> None:
-        asked = event_service_pb2.AppendDeliveriesRequest(deliveries=[delivery])
-        answer = await self._events.AppendDeliveries(asked)
-        for result in answer.results:
-            for event in result.events:
-                if event.status == event_service_pb2.EventResult.REJECTED:
-                    raise RuntimeError(f"ingest refused a decision of ours: {event.reason}")
 
     async def _followed(self, tenant: str, pair: Pair, decision: Decision) -> Decision:
         """Waits until this service's own state has the decision or a greater one; answers the one that holds.
 
         Raises TooLateError where it lags too far behind: the decision stands, but who asks can't be told since when.
         """
-        left = seconds_left()
-        give_up = time.monotonic() + (PATIENCE if left is None else min(PATIENCE, left - 0.5))
-        looks = iter(_LOOKS)
-        while True:
+
+        async def look() -> Decision | None:
             async with self._serving().connect() as connection:
                 stored = (await decisions.read(connection, {tenant: pair[:1]})).get(tenant, {}).get(pair)
-            if stored is not None and stored >= decision:
-                return stored
-            if time.monotonic() > give_up:
-                raise TooLateError("DECISION_NOT_FOLLOWED", "It is decided; the people will follow in a moment.")
-            await asyncio.sleep(next(looks, _LOOKS[-1]))
+            return stored if stored is not None and stored >= decision else None
+
+        return await telling.followed(
+            look, TooLateError("DECISION_NOT_FOLLOWED", "It is decided; the people will follow in a moment.")
+        )

@@ -1,6 +1,6 @@
 """Answers to requests, each read in one moment: nothing in them can disagree."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -58,17 +58,16 @@ async def report_at(
         totals=await _totals(connection, plan, tenant, model),
         others=await statements.read_other_currencies(connection, tenant, plan.period, shown),
         as_of=await as_of(connection, tenant.partition),
-        names=await _names(connection, tenant, [(plan, rows)]),
+        names=await _names(connection, tenant, plan, rows),
     )
 
 
-async def _names(
-    connection: AsyncConnection, tenant: Tenant, found: Iterable[tuple[Plan, Sequence[Row]]]
-) -> Mapping[str, str]:
+async def _names(connection: AsyncConnection, tenant: Tenant, plan: Plan, rows: Sequence[Row]) -> Mapping[str, str]:
     """The names for people of the products in some rows."""
-    skus = {
-        row.dimensions[plan.dimensions.index(SKU)] for plan, rows in found if SKU in plan.dimensions for row in rows
-    }
+    if SKU not in plan.dimensions:
+        return {}
+    place = plan.dimensions.index(SKU)
+    skus = {row.dimensions[place] for row in rows}
     return await products.read_names(connection, tenant.tenant_id, skus) if skus else {}
 
 
@@ -88,15 +87,8 @@ async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now:
             tenant.model_version(request.model)
         scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
         asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plan.sections, scope=scope)
-        # Which products' names are asked for is known afterwards.
-        last = not any(SKU in table.dimensions for _, table in plan.tables)
-        [rows] = await look.ask(sections.asked(asked, size=request.limit), last=last)
-        found, others = sections.found(asked, rows)
-        names = (
-            {}
-            if last
-            else await _names(connection, tenant, zip(plan.sections, (rows for rows, _ in found), strict=True))
-        )
+        [rows] = await look.end(sections.asked(asked, size=request.limit))
+    found, others, names = sections.found(asked, rows)
     return put_together(
         tenant, plan, found, others=others, as_of=_as_of(tenant.partition, followed.applied(applied)), names=names
     )

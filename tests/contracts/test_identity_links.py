@@ -18,7 +18,7 @@ from services.chassis.callers import Caller
 from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
-from services.identity import follower, link_servicer
+from services.identity import follower, telling
 from services.identity.domain.links import TrackedLink
 from services.identity.link_servicer import LinkServicer
 from services.identity.store import links
@@ -87,7 +87,7 @@ async def ingest() -> Ingest:
 
 @pytest.fixture
 async def servicer(engine: AsyncEngine, ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> LinkServicer:
-    monkeypatch.setattr(link_servicer, "PATIENCE", 0.2)
+    monkeypatch.setattr(telling, "PATIENCE", 0.2)
     return LinkServicer(lambda: engine, ingest, ingest)
 
 
@@ -135,7 +135,7 @@ async def test_a_link_works_from_the_moment_that_it_is_answered(engine, ingest, 
 
 
 async def test_it_is_not_answered_before_identity_has_followed_it(engine, ingest, servicer, monkeypatch):
-    monkeypatch.setattr(link_servicer, "PATIENCE", 30)
+    monkeypatch.setattr(telling, "PATIENCE", 30)
     request = pb.CreateLinkRequest(conversation_id="c-1", destination="https://shop.example/")
     answering = asyncio.create_task(servicer.CreateLink(request, Called()))
     await asyncio.sleep(0.3)

@@ -211,6 +211,17 @@ async def test_another_zone_dates_orders_anew_and_all_at_once(engine, servicer):
     assert table(await report(servicer, metrics=["units"], dimensions=["sku"]), ["sku"]) == []
 
 
+async def test_a_product_that_was_sold_on_other_days_of_a_week_only_makes_no_row(engine, servicer):
+    await tell_settings(engine, 1, "UTC", "EUR")
+    sold = (("1", "03", "a"), ("2", "08", "b"), ("3", "01", "c"))
+    await tell(engine, *(order(name, f"2026-11-{day}T10:00:00", 10, sku=sku) for name, day, sku in sold))
+    asked = {"metrics": ["units"], "dimensions": ["sku"]}
+
+    # Monday to Saturday: what was sold on Sunday is in the sums of the week.
+    week = await report(servicer, **asked, start_date="2026-11-02", end_date="2026-11-07")
+    assert (table(week, ["sku"]), week.total_size) == ([("a", 1)], 1)
+
+
 async def test_an_entry_told_again_late_does_not_undo_a_newer_one(engine, servicer):
     await tell_settings(engine, 1, "UTC", "EUR")
     await tell(engine, order("1", "2026-11-01T10:00:00", 100), order("1", "2026-11-01T10:00:00", 60))

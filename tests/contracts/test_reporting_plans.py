@@ -21,6 +21,7 @@ from services.chassis.database import open_database
 from services.chassis.follow import Entry, Follower
 from services.chassis.migrations import migrate
 from services.reporting.domain.named_reports import REPORTS
+from services.reporting.experiments.summing import count_some
 from services.reporting.follower import apply_credits, apply_events
 from services.reporting.servicer import ReportServicer
 from tests.contracts.experimenting import experiment, exposure
@@ -167,6 +168,8 @@ async def test_in_a_new_shop_nothing_that_is_followed_reads_a_whole_table(engine
     for first in range(1, 800, 100):
         told = [Entry(position, one) for position, one in enumerate(logged, start=first)]
         await chassis.take_turn(PARTITION, partial(applied, apply_events, told))
+        for _ in range(2):
+            await chassis.take_turn(PARTITION, count_some)
         told = [Entry(position, one) for position, one in enumerate(bought, start=first)]
         await chassis.take_turn(PARTITION, partial(applied, apply_credits, told))
     read = {}
@@ -176,3 +179,11 @@ async def test_in_a_new_shop_nothing_that_is_followed_reads_a_whole_table(engine
     assert {"order_fact", "activity_fact", "exposure_unit", "person_key", "foreign_order"} <= read.keys()
     # That one has a row for each partition, and is read before anything else.
     assert {table for table, kinds in read.items() if "Seq Scan" in kinds} <= {"claim"}
+    looked_up = [told for told in plans if "payload FROM order_fact" in told["Query Text"]]
+    named = [told for told in looked_up if "order_identifier" in told["Query Text"]]
+    assert named
+    for told in looked_up:
+        for scan in scans(told["Plan"]):
+            if scan.get("Relation Name") == "order_fact":
+                assert scan["Index Name"] == "order_fact_pkey", told["Query Text"]
+                assert "order_id" in scan["Index Cond"], told["Query Text"]

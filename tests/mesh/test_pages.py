@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is not here: apt-get install --no-install-recommends chromium"
 )
 
-REPORTS = ("revenue-impact", "sales", "roi", "products", "bots", "bot-flow", "overview", "experiments")
+REPORTS = ("revenue-impact", "sales", "roi", "products", "bots", "bot-flow", "overview", "records", "experiments")
 WATCHING = """
 window.streams = [];
 window.said = text => text;
@@ -25,7 +25,7 @@ window.fetch = async (path, options = {}) => {
   const spoken = new TransformStream({ transform: (text, on) => on.enqueue(window.said(text)) });
   if (path === "/v1/live") streams.push({ last: options.headers["last-event-id"] ?? "", cut });
   const body = answer.body.pipeThrough(new TextDecoderStream()).pipeThrough(spoken).pipeThrough(new TextEncoderStream());
-  return new Response(body.pipeThrough(new TransformStream(), { signal: cut.signal }), { status: answer.status });
+  return new Response(body.pipeThrough(new TransformStream(), { signal: cut.signal }), answer);
 };
 """
 """Before the page's own scripts: its streams, to be cut, and what changes the text of all answers."""
@@ -125,6 +125,15 @@ def test_every_report_opens_by_keys_and_fits_a_phone(mesh: RunningSystem, shop: 
         assert page.answer("document.querySelector('#reports [aria-current]').dataset.report") == report
         assert page.answer("document.documentElement.scrollWidth") <= 390, report
         assert page.answer("document.getElementById('problem').hidden"), report
+
+
+def test_records_are_shown_and_kept_as_a_file(mesh: RunningSystem, shop: Shop, browser: Page) -> None:
+    shop.append([bought(7)])
+    page = opened(browser, mesh, f"/?report=records#token={shop.token}")
+    page.until("document.querySelector('.records tbody')?.innerText.includes('€10.00')")
+    page.answer("document.querySelector('[data-format=csv]').click()")
+    said = page.until("document.getElementById('download').innerText.match(/(.+) is complete: 1 records/)?.[1]")
+    assert said.startswith(f"touchstone-{shop.tenant}-orders-")
 
 
 def test_who_has_no_valid_token_is_told_what_to_do(mesh: RunningSystem, shop: Shop, browser: Page) -> None:

@@ -105,6 +105,17 @@ def test_an_unlinked_pair_is_as_if_never_seen_together(observed, pair, limit):
     assert people(together, nobody, unlinked) == people(apart, nobody, unlinked)
 
 
+@given(st.lists(observations, min_size=1, max_size=15), st.data())
+@settings(max_examples=100, deadline=None)
+def test_nobody_who_has_more_than_a_session_is_named_anew_by_another(observed, data):
+    before = people(observed, frozenset(), frozenset())
+    back = data.draw(st.sampled_from(sorted(before)))
+
+    after = people([*observed, tuple(sorted((back, node_of(Kind.SESSION, "later"))))], frozenset(), frozenset())
+    kept = {node: person for node, person in before.items() if kind_of(person) is not Kind.SESSION}
+    assert {node: after[node] for node in kept} == kept
+
+
 @given(st.lists(st.lists(observations, max_size=6), max_size=6))
 @settings(max_examples=150, deadline=None)
 def test_steps_lead_where_everything_at_once_does(batches):

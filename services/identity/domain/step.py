@@ -11,6 +11,7 @@ observations that mention it, for the day on which it may name somebody again.
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from services.identity.domain.nodes import Members, Node, Pair, kind_of
@@ -162,9 +163,10 @@ def name(
     `copies` has the observations of each hub in question; other hubs stay what they are.
     """
     seen = emails_seen(observations)
+    blocked = rules.blocked.intersection(chain.from_iterable(observations)) if rules.blocked else rules.blocked
     hubs: set[Node] = set()
     emails: dict[Node, tuple[Node, ...]] = {}
-    for node in {*standings, *seen, *_mentioned(observations, rules.blocked)}:
+    for node in {*standings, *seen, *blocked}:
         standing = standings.get(node)
         if standing is not None and standing.hub and node not in copies:
             hubs.add(node)
@@ -267,11 +269,6 @@ def _place(step: Step, settlement: Settlement, changes: Changes) -> None:
         region = of(standing.region)
         if step.keeps_place(node, standing) and region != standing.region:
             changes.moved[standing.region] = region
-
-
-def _mentioned(observations: AbstractSet[Members], nodes: AbstractSet[Node]) -> set[Node]:
-    """Those of the nodes that an observation mentions."""
-    return {node for members in observations for node in members if node in nodes} if nodes else set()
 
 
 def _shared_regions(step: Step, settlement: Settlement) -> set[Node]:

@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zoneinfo import available_timezones
 
 from iso4217 import Currency
 
 from services.ingest.domain.events import Limits
 from services.ingest.domain.sources import SourceKind
-from services.kernel.failures import InvalidArgumentError
+from services.kernel.failures import InvalidArgumentError, NotFoundError
 from services.kernel.identifiers import LONGEST_VALUE, Kind
 from services.kernel.money import LARGEST_AMOUNT
+
+FoundT = TypeVar("FoundT")
 
 TOKEN_LIFETIME = timedelta(days=365)
 """How long an issued token holds."""
@@ -69,6 +71,13 @@ class SettingsValues:
     abandonment_silence: timedelta | None
     link_hosts: Sequence[str]
     language_code: str
+
+
+def existing(found: FoundT | None) -> FoundT:
+    """What was found of a tenant. Raises NotFoundError where there is no such tenant."""
+    if found is None:
+        raise NotFoundError("TENANT_NOT_FOUND", "there is no such tenant")
+    return found
 
 
 def check_settings(settings: SettingsValues) -> None:

@@ -26,7 +26,7 @@ from services.ingest.wire.events import Refused, entry_of, hash_addresses, origi
 from services.ingest.wire.privacy import demands_by_partition
 from services.ingest.wire.shape import fit
 from services.ingest.wire.times import timestamp_of
-from services.kernel.failures import InvalidArgumentError, NotFoundError
+from services.kernel.failures import InvalidArgumentError
 
 Record: TypeAlias = Callable[[int, Sequence[Demand]], Awaitable[object]]
 """Commits what is asked about the data of people of tenants of a partition."""
@@ -52,7 +52,7 @@ class EventServicer(pb_grpc.EventServiceServicer):
         """Appends the tenant's own events; each is taken or refused by itself."""
         if len(request.events) > _MOST_EVENTS:
             raise InvalidArgumentError.of("events", f"more than {_MOST_EVENTS}")
-        tenant = await self._tenant(callers.tenant_id())
+        tenant = await self._directory.find_one(callers.tenant_id())
         now = time.time_ns()
         trace_parent = telemetry.current_trace_parent()
         told = origin(
@@ -99,15 +99,9 @@ class EventServicer(pb_grpc.EventServiceServicer):
         context: Context,
     ) -> pb.HashAddressesResponse:
         """Hashes addresses as they would stand in the log."""
-        tenant = await self._tenant(request.tenant_id)
+        tenant = await self._directory.find_one(request.tenant_id)
         hash_addresses(request.identifiers, tenant.hash_key)
         return pb.HashAddressesResponse(identifiers=request.identifiers)
-
-    async def _tenant(self, tenant_id: str) -> TenantTerms:
-        found = await self._directory.find([(tenant_id, "")])
-        if tenant_id not in found:
-            raise NotFoundError("TENANT_NOT_FOUND", "there is no such tenant")
-        return found[tenant_id]
 
 
 def _renamed(tenants: Iterable[TenantTerms]) -> list[str]:

@@ -14,14 +14,14 @@ from services.chassis import callers, telemetry
 from services.ingest.domain.deduplication import Entry
 from services.ingest.domain.exchange_rates import check_day, check_rates, decide, page_start, page_token
 from services.ingest.domain.paging import cut, page_size
-from services.ingest.domain.tenants import TenantTerms
+from services.ingest.domain.tenants import TenantTerms, existing
 from services.ingest.store import exchange_rates as store
 from services.ingest.store.directory import TenantDirectory
 from services.ingest.store.event_log import EventLog
 from services.ingest.store.tenants import find_tenant
 from services.ingest.wire import exchange_rates as wire
 from services.ingest.wire.tenants import settings_of
-from services.kernel.failures import InvalidArgumentError, NotFoundError
+from services.kernel.failures import InvalidArgumentError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -64,10 +64,7 @@ class ExchangeRateServicer(pb_grpc.ExchangeRateServiceServicer):
         context: Context,
     ) -> pb.ImportExchangeRatesResponse:
         """Stores rates, and appends what is new of them in the same transaction."""
-        tenant_id = callers.tenant_id()
-        terms = (await self._directory.find([(tenant_id, "")])).get(tenant_id)
-        if terms is None:
-            raise NotFoundError("TENANT_NOT_FOUND", "there is no such tenant")
+        terms = await self._directory.find_one(callers.tenant_id())
 
         async def change(connection: AsyncConnection) -> tuple[pb.ImportExchangeRatesResponse, Sequence[Entry]]:
             return await _change(connection, terms, request)
@@ -78,9 +75,7 @@ class ExchangeRateServicer(pb_grpc.ExchangeRateServiceServicer):
 async def _change(
     connection: AsyncConnection, terms: TenantTerms, request: pb.ImportExchangeRatesRequest
 ) -> tuple[pb.ImportExchangeRatesResponse, Sequence[Entry]]:
-    found = await find_tenant(connection, terms.tenant_id)
-    if found is None:
-        raise NotFoundError("TENANT_NOT_FOUND", "there is no such tenant")
+    found = existing(await find_tenant(connection, terms.tenant_id))
     rates = check_rates(wire.told(request), settings_of(found.tenant).currency_code)
     stored, unchanged = decide(rates, await store.find(connection, terms.tenant_id, rates), replace=request.replace)
     answer = pb.ImportExchangeRatesResponse(stored=len(stored), unchanged=unchanged)

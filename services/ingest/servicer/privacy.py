@@ -13,7 +13,6 @@ from touchstone.ingest.v1 import privacy_service_pb2_grpc as pb_grpc
 from services.chassis import callers
 from services.ingest.domain.paging import cut, page_size, page_start
 from services.ingest.domain.privacy import Asked, DemandKind, Request, State, is_request_id
-from services.ingest.domain.tenants import TenantTerms
 from services.ingest.erasing import planning
 from services.ingest.erasing.planning import Place
 from services.ingest.store import privacy as store
@@ -45,7 +44,7 @@ class PrivacyServicer(pb_grpc.PrivacyServiceServicer):
 
     async def ErasePerson(self, request: pb.ErasePersonRequest, context: Context) -> pb.ErasePersonResponse:
         """Records that somebody is to be erased; all that was accepted until now is reached."""
-        tenant = await self._tenant()
+        tenant = await self._directory.find_one(callers.tenant_id())
         demand = erasure_of(request, tenant, datetime.now(UTC))
         [request_id] = await store.record(self._engine, self._vault, tenant.partition, [demand])
         self._asked()
@@ -80,7 +79,7 @@ class PrivacyServicer(pb_grpc.PrivacyServiceServicer):
         context: Context,
     ) -> AsyncIterator[pb.ExportPersonalDataResponse]:
         """Streams what is held of the person of an open request; one for access is then done."""
-        tenant = await self._tenant()
+        tenant = await self._directory.find_one(callers.tenant_id())
         asked = await self._open(tenant.tenant_id, request.request_id)
         place = Place(tenant.tenant_id, tenant.partition, asked.position)
         held = (await planning.plan(self._engine, self._people, place, [asked])).keys()
@@ -122,10 +121,3 @@ class PrivacyServicer(pb_grpc.PrivacyServiceServicer):
         if found is None:
             raise NotFoundError("PRIVACY_REQUEST_NOT_FOUND", "there is no such request")
         return found
-
-    async def _tenant(self) -> TenantTerms:
-        tenant_id = callers.tenant_id()
-        found = await self._directory.find([(tenant_id, "")])
-        if tenant_id not in found:
-            raise NotFoundError("TENANT_NOT_FOUND", "there is no such tenant")
-        return found[tenant_id]

@@ -42,8 +42,7 @@ class SourceServicer(pb_grpc.SourceServiceServicer):
             require_signed_ids=request.require_signed_ids,
         )
         secret = check_secret(request.secret)
-        if tenant_id not in await self._directory.find([(tenant_id, "")]):
-            raise NotFoundError("TENANT_NOT_FOUND", "there is no such tenant")
+        await self._directory.find_one(tenant_id)
         await source_store.create_source(
             self._engine, self._vault, tenant_id=tenant_id, terms=terms, secret=secret, now=now
         )

@@ -16,7 +16,7 @@ from services.chassis import callers, telemetry, tokens
 from services.ingest.domain.deduplication import Entry
 from services.ingest.domain.paging import cut, page_size, page_start
 from services.ingest.domain.sources import check_slug
-from services.ingest.domain.tenants import TOKEN_LIFETIME, Tenant, TenantTerms, check_scopes
+from services.ingest.domain.tenants import TOKEN_LIFETIME, Tenant, TenantTerms, check_scopes, existing
 from services.ingest.store import tenants as store
 from services.ingest.store.directory import TenantDirectory
 from services.ingest.store.event_log import EventLog
@@ -24,7 +24,7 @@ from services.ingest.store.vault import Vault
 from services.ingest.wire import settings as settings_wire
 from services.ingest.wire.tenants import settings_of, tenant_message
 from services.ingest.wire.times import timestamp
-from services.kernel.failures import AlreadyExistsError, FailedPreconditionError, NotFoundError
+from services.kernel.failures import AlreadyExistsError, FailedPreconditionError
 from services.kernel.partitions import proposed_partition
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -73,12 +73,12 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
         """The settings of the token's tenant."""
         async with self._engine.connect() as connection:
             found = await store.find_tenant(connection, callers.tenant_id())
-        return pb.GetSettingsResponse(settings=settings_of(_existing(found).tenant))
+        return pb.GetSettingsResponse(settings=settings_of(existing(found).tenant))
 
     async def UpdateSettings(self, request: pb.UpdateSettingsRequest, context: Context) -> pb.UpdateSettingsResponse:
         """Changes settings, and appends the whole document in the same transaction."""
         tenant_id = callers.tenant_id()
-        terms = _existing((await self._directory.find([(tenant_id, "")])).get(tenant_id))
+        terms = await self._directory.find_one(tenant_id)
 
         async def change(connection: AsyncConnection) -> tuple[settings_pb2.TenantSettings, Sequence[Entry]]:
             return await self._change(connection, terms, request)
@@ -91,7 +91,7 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
         """Issues a token for a tenant that exists."""
         scopes = check_scopes(request.scopes)
         tenant_id = request.tenant_id
-        _existing((await self._directory.find([(tenant_id, "")])).get(tenant_id))
+        await self._directory.find_one(tenant_id)
         if self._signing_key is None:
             raise FailedPreconditionError("NO_SIGNING_KEY", "this installation issues no tokens: ask its token issuer")
         expire_time = datetime.now(UTC) + TOKEN_LIFETIME
@@ -133,7 +133,7 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
     async def _change(
         self, connection: AsyncConnection, terms: TenantTerms, request: pb.UpdateSettingsRequest
     ) -> tuple[settings_pb2.TenantSettings, Sequence[Entry]]:
-        found = _existing(await store.find_tenant(connection, terms.tenant_id))
+        found = existing(await store.find_tenant(connection, terms.tenant_id))
         mask = request.update_mask if request.HasField("update_mask") else None
         settings = settings_wire.changed(settings_of(found.tenant), request.settings, mask)
         settings_wire.check(settings)
@@ -155,9 +155,3 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
 def _entry(terms: TenantTerms, settings: settings_pb2.TenantSettings, *, revision: int, now: int) -> Entry:
     trace_parent = telemetry.current_trace_parent()
     return settings_wire.settings_entry(terms, settings, revision=revision, trace_parent=trace_parent, now=now)
-
-
-def _existing(found: Any) -> Any:
-    if found is None:
-        raise NotFoundError("TENANT_NOT_FOUND", "there is no such tenant")
-    return found

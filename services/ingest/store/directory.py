@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingest.domain.sources import is_slug
-from services.ingest.domain.tenants import TenantTerms
+from services.ingest.domain.tenants import TenantTerms, existing
 from services.ingest.store.tenants import read_terms
 from services.ingest.store.vault import Vault
 
@@ -39,6 +39,10 @@ class TenantDirectory:
         if wanted:
             await self._read(wanted, now)
         return {tenant_id: self._terms[tenant_id] for tenant_id, _ in names if tenant_id in self._terms}
+
+    async def find_one(self, tenant_id: str) -> TenantTerms:
+        """The terms of one tenant. Raises NotFoundError where there is no such tenant."""
+        return existing((await self.find([(tenant_id, "")])).get(tenant_id))
 
     def forget(self, tenant_id: str) -> None:
         """Looks the tenant up again at its next use: this process has changed it."""

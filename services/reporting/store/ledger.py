@@ -88,6 +88,7 @@ _WITH_COMING = text(
        WHERE EXISTS (SELECT FROM order_fact WHERE tenant_id = told.tenant_id AND edition > told.edition)"""
 )
 
+# An order is the first from its key on, as in the store of facts: plain equality may go by another index, and read it all.
 _IN_ALL_EDITIONS = text(
     """SELECT fact.tenant_id, fact.edition, fact.source, fact.order_id, fact.credit_position, fact.payload
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:sources AS text[]), CAST(:order_ids AS text[]))
@@ -96,8 +97,10 @@ _IN_ALL_EDITIONS = text(
                          AS one (tenant_id, edition) WHERE one.tenant_id = told.tenant_id) AS known ON true
        CROSS JOIN LATERAL (
            SELECT tenant_id, edition, source, order_id, credit_position, payload FROM order_fact
-           WHERE tenant_id = told.tenant_id AND edition = known.edition AND source = told.source
-             AND order_id = told.order_id LIMIT 1) AS fact"""
+           WHERE tenant_id = told.tenant_id
+             AND (edition, source, order_id) >= (known.edition, told.source, told.order_id)
+           ORDER BY edition, source, order_id LIMIT 1) AS fact
+       WHERE (fact.edition, fact.source, fact.order_id) = (known.edition, told.source, told.order_id)"""
 )
 
 _EDITIONS = text(

@@ -31,9 +31,9 @@ class Moment:
         """Begins the moment; answers the rows of each statement."""
         return (await self._ask([(_PLANNING, ()), *asked], last=False))[1:]
 
-    async def ask(self, *asked: Asked, last: bool = False) -> list[list[tuple[Any, ...]]]:
-        """The rows of each statement; the `last` ones end the moment."""
-        return await self._ask(asked, last=last)
+    async def end(self, *asked: Asked) -> list[list[tuple[Any, ...]]]:
+        """The rows of each statement; they are the last ones of the moment."""
+        return await self._ask(asked, last=True)
 
     async def _ask(self, asked: Sequence[Asked], *, last: bool) -> list[list[tuple[Any, ...]]]:
         driver: Driver[tuple[Any, ...]] = (await self._connection.get_raw_connection()).driver_connection  # type: ignore[assignment] # it is psycopg's

@@ -114,7 +114,21 @@ class Page(NamedTuple):
 async def read_names(connection: AsyncConnection, tenant_id: str, skus: Collection[str]) -> dict[str, str]:
     """The names for people of what orders name by SKU or by the shop's id; what has none is left out."""
     rows = await connection.execute(_NAMES, {"tenant_id": tenant_id, "keys": texts(sorted(set(skus)))})
-    return {row.key: orjson.loads(row.state)[-1] for row in rows}
+    return {row.key: read_name(row.state) for row in rows}
+
+
+def name_of(sku: str) -> str:
+    """The expression of a statement whose `:tenant_id` is bound for what a product's name for people is read from, as text."""
+    return (
+        "(SELECT convert_from(state, 'UTF8') FROM activity_fact "
+        f"WHERE tenant_id = :tenant_id AND kind = 'product_name' AND key = {sku} LIMIT 1)"
+    )
+
+
+def read_name(state: bytes | str) -> str:
+    """The name for people that is told of a product."""
+    name: str = orjson.loads(state)[-1]
+    return name
 
 
 async def read_popular(

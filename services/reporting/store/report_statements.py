@@ -8,7 +8,8 @@ from sqlalchemy import TextClause, text
 
 from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.cells import CreditCell
-from services.reporting.domain.definitions import CURRENCY, TIER, TIMES, CostDay, Difference, Metric, Sum, Total
+from services.reporting.domain.definitions import CURRENCY, SKU, TIER, TIMES, CostDay, Difference, Metric, Sum, Total
+from services.reporting.store.products import name_of
 from services.reporting.store.report_shapes import Column, Look, Shape, columns, dimension, grouped
 from services.reporting.store.report_sources import SUMMED, Source, conditions, of_kind, source, table
 
@@ -40,14 +41,19 @@ def totals(shape: Shape) -> TextClause:
 def section(shape: Shape, number: int) -> str:
     """The first rows, in the sequence asked for; `:size` says how many.
 
-    Each is the section's number, its place, the number of all rows, and as texts its dimensions and its sums.
+    Each is the section's number, its place, the number of all rows, and as texts its dimensions and its sums. Behind
+    the dimensions of a product stands what its name for people is read from, NULL where none was told.
     """
     cut = ", ".join(f"CAST({name} AS text)" for name in shape.dimensions)
-    return (
+    rows = (
         f"(SELECT {number} AS section, row_number() OVER ({_ordered(shape)}) AS place, count(*) OVER () AS total_size, "
         f"ARRAY[{cut}] AS dimensions, {_told(tuple(columns(shape)))} AS sums "
         f"FROM ({_summed(shape)}) AS summed {_ordered(shape)} LIMIT :size)"
     )
+    if SKU not in shape.dimensions:
+        return rows
+    name = name_of(f"dimensions[{shape.dimensions.index(SKU) + 1}]")
+    return f"SELECT section, place, total_size, array_append(dimensions, {name}), sums FROM {rows} AS page"
 
 
 def spread(shape: Shape, number: int) -> tuple[list[str], list[tuple[Column, ...]]]:

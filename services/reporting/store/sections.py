@@ -7,11 +7,12 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 
-from services.reporting.domain.definitions import DAY, MONTH
+from services.reporting.domain.definitions import DAY, MONTH, SKU
 from services.reporting.domain.figures import Row
 from services.reporting.domain.reports import Plan
 from services.reporting.domain.statement import Amounts
 from services.reporting.store.moments import Asked
+from services.reporting.store.products import read_name
 from services.reporting.store.report_shapes import Look
 from services.reporting.store.report_statements import section, spread
 from services.reporting.store.reports import Scope, parameters_of, shape_of
@@ -43,10 +44,14 @@ class Sections:
 
 
 class Found(NamedTuple):
-    """The rows of each section with how many it has in all, and the orders in other currencies, by currency."""
+    """The rows of each section with how many it has in all; the orders in other currencies, by currency; products' names.
+
+    The names are those for people, by SKU.
+    """
 
     sections: list[tuple[list[Row], int]]
     others: list[tuple[str, Amounts]]
+    names: dict[str, str]
 
 
 class _Statement(NamedTuple):
@@ -95,20 +100,25 @@ def found(sections: Sections, rows: list[tuple[Any, ...]]) -> Found:
     told: dict[int, list[_Told]] = {
         number: list(of_section) for number, of_section in groupby(sorted(rows), key=lambda row: row[0])
     }
+    names: dict[str, str] = {}
     read = [
-        _listed(plan, told.get(number, [])) if parts is None else _spread(plan, parts, told.get(number, []))
+        _listed(plan, told.get(number, []), names) if parts is None else _spread(plan, parts, told.get(number, []))
         for number, (plan, parts) in enumerate(zip(sections.plans, _statement(sections).parts, strict=True))
     ]
     others = [(currency, Amounts(*map(int, sums))) for _, _, _, [currency], sums in told.get(len(sections.plans), [])]
-    return Found(read, others)
+    return Found(read, others, names)
 
 
-def _listed(plan: Plan, told: Sequence[_Told]) -> tuple[list[Row], int]:
+def _listed(plan: Plan, told: Sequence[_Told], product_names: dict[str, str]) -> tuple[list[Row], int]:
+    """The rows as they come; `product_names` gets those of the products among them."""
     names = tuple(plan.sums)
+    sku = plan.dimensions.index(SKU) if SKU in plan.dimensions else None
     months = [place for place, name in enumerate(plan.dimensions) if name == MONTH]
     rows = []
     for _, _, _, dimensions, sums in told:
         whole = [None if one is None else int(one) for one in sums]
+        if sku is not None and (named := dimensions.pop()) is not None:
+            product_names[dimensions[sku]] = read_name(named)
         for place in months:
             dimensions[place] = dimensions[place][:7]
         now, then = (whole[::2], dict(zip(names, whole[1::2], strict=True))) if plan.compared else (whole, None)
