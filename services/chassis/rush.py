@@ -1,5 +1,6 @@
 """Rushes: while a log grows faster than is promised to be followed closely, following gives way to acceptance."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -16,8 +17,28 @@ _SPARE: Final = 0.25
 """The part of the machine's processors that has nothing to do where they are not short."""
 _MEASURED_OVER: Final = 0.25
 """Seconds between two measures of how fast a log grows."""
-_CLOCK_SET_BACK: Final = 60.0
-"""Seconds by which no batch is older than one of another partition that was taken before it."""
+
+
+class _Growth:
+    """How fast one partition keeps growing, from what its batches tell of its head."""
+
+    def __init__(self) -> None:
+        self._log_id = ""
+        self._head = 0
+        self._seconds = 0.0
+        self._newest_rate = 0.0
+        self.rate = 0.0
+        """Entries a second, in the slower of the last two measures: a stall and its end are no rush."""
+
+    def look(self, batch: log_pb2.LogBatch) -> None:
+        """Measures anew when enough time has passed since the last measure, by the clock of who serves the log."""
+        seconds = batch.head_time.seconds + batch.head_time.nanos / 1e9
+        if batch.log_id == self._log_id and abs(seconds - self._seconds) < _MEASURED_OVER:
+            return
+        known = batch.log_id == self._log_id and seconds > self._seconds
+        rate = (batch.head_position - self._head) / (seconds - self._seconds) if known else 0.0
+        self.rate, self._newest_rate = min(rate, self._newest_rate), rate
+        self._log_id, self._head, self._seconds = batch.log_id, batch.head_position, seconds
 
 
 class Rush:
@@ -30,13 +51,13 @@ class Rush:
     def __init__(self, idle_share: Callable[[float], Awaitable[float]] = idle_share) -> None:
         """`idle_share` waits so many seconds and answers what part of the processors had nothing to do meanwhile."""
         self._idle_share = idle_share
-        self._heads: dict[int, tuple[str, int]] = {}
-        self._grown: dict[int, int] = {}
-        self._growing = 1
-        self._measured_at = 0.0
-        self._newest_rate = 0.0
-        self.rate = 0.0
-        """Entries a second, in the slower of the last two measures: a stall and its end are no rush."""
+        # Each is measured by its own batches: those of a busy one wait while those of others come.
+        self._partitions: dict[int, _Growth] = defaultdict(_Growth)
+
+    @property
+    def rate(self) -> float:
+        """Entries a second."""
+        return sum(growth.rate for growth in self._partitions.values())
 
     @property
     def is_on(self) -> bool:
@@ -44,23 +65,12 @@ class Rush:
         return self.rate > MUCH
 
     def look(self, batch: log_pb2.LogBatch) -> None:
-        """Takes note of the head that a batch tells of, by the clock of who serves the log."""
-        log_id, head = self._heads.get(batch.partition, ("", 0))
-        if log_id == batch.log_id:
-            grown = self._grown.get(batch.partition, 0) + batch.head_position - head
-            self._grown[batch.partition] = grown
-        self._heads[batch.partition] = (batch.log_id, batch.head_position)
-        seconds = batch.head_time.seconds + batch.head_time.nanos / 1e9
-        passed = seconds - self._measured_at
-        if -_CLOCK_SET_BACK < passed < _MEASURED_OVER:
-            return
-        rate = max(0.0, sum(self._grown.values()) / passed)
-        self.rate, self._newest_rate = min(rate, self._newest_rate), rate
-        self._growing = sum(grown > 0 for grown in self._grown.values())
-        self._grown, self._measured_at = {}, seconds
+        """Takes note of the head that a batch tells of."""
+        self._partitions[batch.partition].look(batch)
 
     async def give_way(self, entries: int) -> None:
         """Rests before a group: all partitions that grow share what is followed, and who has little rests little."""
-        left = entries * self._growing / _STILL_FOLLOWED
+        growing = sum(growth.rate > 0 for growth in self._partitions.values())
+        left = entries * growing / _STILL_FOLLOWED
         while left > 0 and await self._idle_share(min(left, _LOOK_SECONDS)) < _SPARE:
             left -= _LOOK_SECONDS
