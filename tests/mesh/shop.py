@@ -134,9 +134,9 @@ class Shop:
 
         Logs keep their sequence, so it is enough to send something last that no figure of another day shows, and
         that takes the longest way: an order on a day of its own, tied to a conversation only by a link between
-        people. Once it is attributed, every service has applied all that came before. Where rules have changed, orders
-        are then still attributed anew in the background: when that is done, something last is sent once more. Where
-        settings have changed, figures are still counted anew.
+        people. Once it is attributed, and the visit behind it is counted, every service has applied all that came before.
+        Where rules have changed, orders are then still attributed anew in the background: when that is done, something
+        last is sent once more. Where settings have changed, figures are still counted anew.
         """
         name = f"settle-{uuid4().hex}"
         at = f"{SETTLING_DAY}T12:00:00Z"
@@ -152,7 +152,11 @@ class Shop:
         sequence = [
             ("order", {"email": email}, {"order": order}),
             ("touch", {"visitorId": name}, {"interaction": chat}),
-            ("link", {"visitorId": name, "email": email}, {"storefront": {"action": "SESSION_STARTED"}}),
+            (
+                "link",
+                {"visitorId": name, "email": email, "sessionId": name},
+                {"storefront": {"action": "SESSION_STARTED"}},
+            ),
         ]
         for what, identifiers, payload in sequence:
             event = {"eventId": f"{name}-{what}", "occurTime": at, "identifiers": identifiers, **payload}
@@ -163,13 +167,18 @@ class Shop:
         def look() -> bool:
             # A statement is in no currency until the tenant itself is in the figures.
             told = figures(self.statement(SETTLING_DAY, SETTLING_DAY)).get("EUR", {"byTier": {}})
-            return told["byTier"].get("PERSON", (0, 0, 0))[0] == self._settled
+            return told["byTier"].get("PERSON", (0, 0, 0))[0] == self._settled and self._visits() == self._settled
 
         until(f"{self.tenant} has settled", look, seconds)
         if self._recomputes():
             until(f"{self.tenant} is attributed anew", lambda: not self._recomputes(), seconds)
             self.settle(seconds)
         until(f"{self.tenant} is counted anew", lambda: not self._recounts(), seconds)
+
+    def _visits(self) -> int:
+        asked = {"metrics": ["sessions"], "startDate": SETTLING_DAY, "endDate": SETTLING_DAY}
+        told = self._send(lambda: self.client.post("/v1/reports:run", json=asked)).raise_for_status().json()
+        return int(told["totals"]["metrics"]["sessions"]["count"])
 
     def _recounts(self) -> bool:
         return "recount" in json.loads(self.statement(SETTLING_DAY, SETTLING_DAY))["metadata"]
