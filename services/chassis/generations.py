@@ -278,7 +278,7 @@ class FollowingService:
                     return
         async with self._registry.begin() as connection:
             await connection.execute(_LOCK_REGISTRY)
-            # Neither, where its log was replaced meanwhile, or another replica was quicker.
+            # Nothing happens where its log was replaced meanwhile, or another replica was quicker.
             await connection.execute(_RETIRE_SERVED_FOR, {"generation": newest.number})
             await connection.execute(_SERVE, {"generation": newest.number})
         await self._reconcile()

@@ -307,10 +307,6 @@ async def test_a_replica_that_has_not_seen_a_swap_retires_nothing_that_is_served
     async def holding(_connection: AsyncConnection) -> set[int]:
         return held
 
-    async def replace_source() -> None:
-        async with house.engine.begin() as connection:
-            await log.replace(connection)
-
     unaware = house.sums("sums", Sums(), "source")
     async with house.running(house.sums("sums", Sums(), "source", unfinished=[holding])) as service:
         await house.append(1, *range(50))
@@ -320,7 +316,8 @@ async def test_a_replica_that_has_not_seen_a_swap_retires_nothing_that_is_served
         held.clear()
         await until(lambda: _true(service.is_serving(second)))
         assert not unaware.is_serving(second)
-        await replace_source()
+        async with house.engine.begin() as connection:
+            await log.replace(connection)
         await until(lambda: _true(service.is_serving(second + 1)))
         await house.append(1, 50)
 

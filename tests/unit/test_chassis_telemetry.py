@@ -57,6 +57,11 @@ def test_an_exception_is_told_by_kind_and_place_alone():
     assert "secrets" not in str(line)
 
 
+def test_a_group_of_exceptions_tells_its_members_kinds() -> None:
+    group = ExceptionGroup("several", [KeyError("secret"), ExceptionGroup("more", [OSError("secret")])])
+    assert telemetry.describe(group) == ["ExceptionGroup", "KeyError", "ExceptionGroup", "OSError"]
+
+
 @pytest.mark.parametrize(
     ("given", "kept"), [(TRACE_PARENT, TRACE_PARENT), ("00-zz-01", ""), ("x" * 9000, ""), ("", "")]
 )
