@@ -250,15 +250,13 @@ class Follower:
         )(log_pb2.FollowRequest(cursors=[log_pb2.PartitionCursor(partition=partition, after_position=position)]))
         rush = self._rushes.get(subscription.log)
         try:
-            async with aclosing(in_groups(call)) as groups:
+            async with aclosing(in_groups(call, rush.look if rush else None)) as groups:
                 async for batch in groups:
                     if log_id is not None and batch.log_id != log_id:
                         raise LogReplacedError(subscription.log)
                     self.heads[subscription.log, partition] = (batch.log_id, batch.head_position)
                     if batch.after_position != position:
                         raise _OvertakenError
-                    if rush is not None:
-                        rush.look(batch)
                     if in_a_rush := rush is not None and rush.is_on:
                         await rush.give_way(len(batch.entries))
                     began = time.monotonic()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 
 from touchstone.mesh.v1 import log_pb2
 
@@ -13,9 +13,12 @@ _MOST_WAITING = 2
 """Groups that wait, at most: behind a full one, the next begins to fill; then the stream is held back."""
 
 
-async def in_groups(stream: AsyncIterable[log_pb2.LogBatch]) -> AsyncGenerator[log_pb2.LogBatch, None]:
+async def in_groups(
+    stream: AsyncIterable[log_pb2.LogBatch], heard: Callable[[log_pb2.LogBatch], None] | None = None
+) -> AsyncGenerator[log_pb2.LogBatch, None]:
     """The batches of a stream; those that come while the last one given is being worked on are joined.
 
+    `heard` is told of each as it comes, joined or not.
     Ends as the stream does, with its failure if it has one, after all that came before. To be closed by the caller.
     """
     waiting: deque[log_pb2.LogBatch] = deque()
@@ -23,6 +26,8 @@ async def in_groups(stream: AsyncIterable[log_pb2.LogBatch]) -> AsyncGenerator[l
 
     async def read() -> None:
         async for batch in stream:
+            if heard is not None:
+                heard(batch)
             while not (waiting and _join(waiting[-1], batch)):
                 if len(waiting) < _MOST_WAITING:
                     waiting.append(batch)

@@ -15,7 +15,7 @@ _STILL_FOLLOWED: Final = 100.0
 _LOOK_SECONDS: Final = 0.2
 _SPARE: Final = 0.25
 """The part of the machine's processors that has nothing to do where they are not short."""
-_MEASURED_OVER: Final = 0.25
+_MEASURED_OVER: Final = 0.15
 """Seconds between two measures of how fast a log grows."""
 
 
