@@ -1,6 +1,6 @@
 """Answers to requests, each read in one moment: nothing in them can disagree."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.chassis import follow
 from services.kernel.partitions import proposed_partition
 from services.reporting.domain.definitions import SKU
-from services.reporting.domain.figures import AsOf, Report, Row
+from services.reporting.domain.figures import AsOf, Report, Rows
 from services.reporting.domain.named import NamedAnswer, NamedRequest, plan_named, put_together
 from services.reporting.domain.periods import Period, day_of
 from services.reporting.domain.reports import Plan, check_models
@@ -62,12 +62,12 @@ async def report_at(
     )
 
 
-async def _names(connection: AsyncConnection, tenant: Tenant, plan: Plan, rows: Sequence[Row]) -> Mapping[str, str]:
+async def _names(connection: AsyncConnection, tenant: Tenant, plan: Plan, rows: Rows) -> Mapping[str, str]:
     """The names for people of the products in some rows."""
     if SKU not in plan.dimensions:
         return {}
     place = plan.dimensions.index(SKU)
-    skus = {row.dimensions[place] for row in rows}
+    skus = {dimensions[place] for dimensions in rows.dimensions}
     return await products.read_names(connection, tenant.tenant_id, skus) if skus else {}
 
 
@@ -94,7 +94,7 @@ async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now:
     )
 
 
-async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Row | None:
+async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Rows | None:
     currency = plan.total_currency(tenant.currency_code)
     if currency is None:
         return None

@@ -64,7 +64,7 @@ class ReportServicer(pb_grpc.ReportServiceServicer):
             self._parked_of(tenant_id),
         )
         response = report_message(planned, model, report, parked)
-        if (end := offset + len(report.rows)) < report.total_size:
+        if (end := offset + len(response.rows)) < report.total_size:
             response.next_page_token = write_token(end, asked)
         return response
 

@@ -39,28 +39,29 @@ def totals(shape: Shape) -> TextClause:
 
 
 def section(shape: Shape, number: int) -> str:
-    """The first rows, in the sequence asked for; `:size` says how many.
+    """The first rows, in the sequence asked for, as one; `:size` says how many.
 
-    Each is the section's number, its place, the number of all rows, and as texts its dimensions and its sums. Behind
-    the dimensions of a product stands what its name for people is read from, NULL where none was told.
+    It is the section's number, 0, the number of all rows, an array with one of the dimensions of each, and as a text an
+    array with one of the sums of each; the arrays are NULL where there is no row. Behind the dimensions of a product
+    stands what its name for people is read from, NULL where none was told.
     """
-    cut = ", ".join(f"CAST({name} AS text)" for name in shape.dimensions)
+    cut = f"ARRAY[{', '.join(f'CAST({name} AS text)' for name in shape.dimensions)}]"
     rows = (
-        f"(SELECT {number} AS section, row_number() OVER ({_ordered(shape)}) AS place, count(*) OVER () AS total_size, "
-        f"ARRAY[{cut}] AS dimensions, {_told(tuple(columns(shape)))} AS sums "
-        f"FROM ({_summed(shape)}) AS summed {_ordered(shape)} LIMIT :size)"
+        f"SELECT count(*) OVER () AS total_size, {cut} AS dimensions, {_told(tuple(columns(shape)))} AS sums "
+        f"FROM ({_summed(shape)}) AS summed {_ordered(shape)} LIMIT :size"
     )
-    if SKU not in shape.dimensions:
-        return rows
-    name = name_of(f"dimensions[{shape.dimensions.index(SKU) + 1}]")
-    return f"SELECT section, place, total_size, array_append(dimensions, {name}), sums FROM {rows} AS page"
+    named = "dimensions"
+    if SKU in shape.dimensions:
+        named = f"array_append(dimensions, {name_of(f'dimensions[{shape.dimensions.index(SKU) + 1}]')})"
+    together = f"coalesce(max(total_size), 0), array_agg({named}), CAST(array_agg(sums) AS text)"
+    return f"SELECT {number}, 0, {together} FROM ({rows}) AS page"
 
 
 def spread(shape: Shape, number: int) -> tuple[list[str], list[tuple[Column, ...]]]:
     """All rows as each source has its part of them, in no sequence; a statement for each part, and its columns.
 
     A shape of one dimension, or of none. A part is one row: the section's number, the part's, how many rows it has, the
-    values of the dimension, and an array with an array of sums for each, all as texts.
+    values of the dimension, and as a text an array with one of the sums of each; NULL where there is no row.
     """
     statements = []
     parts = list(_parts(shape))
@@ -68,18 +69,18 @@ def spread(shape: Shape, number: int) -> tuple[list[str], list[tuple[Column, ...
         told = _told(part.columns)
         if shape.dimensions:
             [name] = shape.dimensions
-            rows = f"count(*), array_agg(CAST({name} AS text)), array_agg({told})"
+            rows = f"count(*), array_agg(CAST({name} AS text)), CAST(array_agg({told}) AS text)"
         else:
-            rows = f"1, CAST(ARRAY[''] AS text[]), ARRAY[{told}]"
+            rows = f"1, CAST(ARRAY[''] AS text[]), CAST({told} AS text)"
         names = [column.name for column in part.columns]
         statements.append(f"SELECT {number}, {place}, {rows} FROM ({_part(shape, part, names)}) AS part")
     return statements, [part.columns for part in parts]
 
 
 def _told(found: Sequence[Column]) -> str:
-    """Sums as texts; a share of the cost is a part of a millionth."""
+    """An array of sums; a share of the cost is a part of a millionth."""
     whole = (f"trunc({column.name})" if column.formula.slice.family is CostDay else column.name for column in found)
-    return f"CAST(ARRAY[{', '.join(whole)}] AS text[])"
+    return f"ARRAY[{', '.join(whole)}]"
 
 
 class _Part(NamedTuple):
