@@ -4,7 +4,7 @@ A step looks only at what it touches. Identifiers that hang together by observat
 most telling one like a person; decisions divide a region into persons. Where observations and links are only added, regions
 and persons can only grow together, so their names are enough. Where an identifier begins to name nobody, or a pair is
 unlinked, the region is *torn*: it is made again from all of its observations. Of a large region only small parts may
-*leave*: these are made again, and the rest stays as it is. A hub is a region of its own; it keeps copies of the
+*leave*, or be set *apart* as persons: these are made again, and the rest stays as it is. A hub is a region of its own; it keeps copies of the
 observations that mention it, for the day on which it may name somebody again.
 """
 
@@ -48,7 +48,8 @@ class Step:
 
     `links` are the observations that are new, or that count anew: those of torn regions, of what leaves a region, and of
     hubs that name somebody again (`freed`). Each has its `clear` members, without the hubs. `leaving` are identifiers
-    that leave their region, `kept_in` the regions in which links are kept that may have to leave with them.
+    that leave their region, those `apart` stay in it but not in their persons; `kept_in` are the regions in which links
+    are kept that may have to leave with them.
     """
 
     standings: Mapping[Node, Standing]
@@ -58,6 +59,7 @@ class Step:
     torn: AbstractSet[Node]
     freed: AbstractSet[Node]
     leaving: AbstractSet[Node] = frozenset()
+    apart: AbstractSet[Node] = frozenset()
     kept_in: Mapping[Members, Node] = field(default_factory=dict)
 
     @classmethod
@@ -71,6 +73,7 @@ class Step:
         torn: AbstractSet[Node],
         freed: AbstractSet[Node],
         leaving: AbstractSet[Node] = frozenset(),
+        apart: AbstractSet[Node] = frozenset(),
         kept_in: Mapping[Members, Node] | None = None,
     ) -> "Step":
         """A step in which hubs that `naming` did not judge stay hubs."""
@@ -84,12 +87,17 @@ class Step:
             torn=torn,
             freed=freed,
             leaving=leaving,
+            apart=apart,
             kept_in=kept_in or {},
         )
 
     def keeps_place(self, node: Node, standing: Standing) -> bool:
-        """True when what is kept about the identifier's region and person still holds, or has only grown."""
+        """True when what is kept about the identifier's region still holds, or has only grown."""
         return not standing.hub and standing.region not in self.torn and node not in self.leaving
+
+    def keeps_person(self, node: Node, standing: Standing) -> bool:
+        """True when what is kept about the identifier's person holds, too."""
+        return self.keeps_place(node, standing) and node not in self.apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,24 +189,6 @@ def name(
     return Naming(hubs=hubs, emails=emails)
 
 
-def torn_regions(standings: Mapping[Node, Standing], hubs: AbstractSet[Node], unlinked: Iterable[Pair]) -> set[Node]:
-    """Regions that may fall apart: an identifier of theirs became a hub, or two of them are newly unlinked."""
-    torn = {standing.region for node, standing in standings.items() if node in hubs and not standing.hub}
-    for left, right in unlinked:
-        if left in standings and right in standings and standings[left].region == standings[right].region:
-            torn.add(standings[left].region)
-    return torn
-
-
-def leaving_regions(standings: Mapping[Node, Standing], hubs: AbstractSet[Node]) -> dict[Node, set[Node]]:
-    """The identifiers that became hubs, by the region that they leave."""
-    found: dict[Node, set[Node]] = {}
-    for node, standing in standings.items():
-        if node in hubs and not standing.hub:
-            found.setdefault(standing.region, set()).add(node)
-    return found
-
-
 def settle(step: Step) -> Settlement:
     """Joins what belongs together after the step."""
     kept = [(node, standing) for node, standing in step.standings.items() if step.keeps_place(node, standing)]
@@ -207,7 +197,7 @@ def settle(step: Step) -> Settlement:
         regions.join(clear)
     if not step.unlinked and all(standing.person == standing.region for _, standing in kept):
         return Settlement(regions=regions, persons=regions)
-    persons = Components((node, standing.person) for node, standing in kept)
+    persons = Components((node, standing.person) for node, standing in kept if node not in step.apart)
     for clear in step.links.values():
         persons.join_linked(clear, step.unlinked)
     return Settlement(regions=regions, persons=persons)
@@ -222,7 +212,7 @@ def regions_to_load(step: Step, settlement: Settlement) -> set[Node]:
         if step.keeps_place(node, standing)
         and (
             settlement.regions.of(standing.region) != standing.region
-            or settlement.persons.of(standing.person) != standing.person
+            or (step.keeps_person(node, standing) and settlement.persons.of(standing.person) != standing.person)
             or (node in linked and not standing.published)
         )
     }
@@ -294,7 +284,7 @@ def _standing_after(
     if old is None:
         region, person = settlement.regions.of(node), settlement.persons.of(node)
         return Standing(value, region, person, region in shared, False, step.naming.emails.get(node, ()))
-    region, person = (old.region, old.person) if step.keeps_place(node, old) else (node, node)
-    region, person = settlement.regions.of(region), settlement.persons.of(person)
+    region = settlement.regions.of(old.region if step.keeps_place(node, old) else node)
+    person = settlement.persons.of(old.person if step.keeps_person(node, old) else node)
     emails = step.naming.emails.get(node, old.emails)
     return Standing(value, region, person, region in shared or old.published, False, emails)
