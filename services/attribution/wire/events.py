@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from touchstone.ingest.v1 import conversation_pb2, event_pb2, event_service_pb2, order_pb2, storefront_pb2
 
@@ -77,10 +76,34 @@ def happened(source: str, event: event_pb2.Event) -> Touch | Step | Seen | None:
             return None
 
 
-@lru_cache(maxsize=16_384)
-def happened_again(source: str, event: bytes) -> Touch | Step | Seen | None:
+_MOST_REMEMBERED = 16_384
+_remembered: dict[tuple[str, bytes], Touch | Step | Seen | None] = {}
+
+
+def happened_first(source: str, event: event_pb2.Event, kept: bytes) -> Touch | Step | Seen | None:
+    """What an event tells that is to be kept so. Remembered, as by `happened_again`."""
+    if len(_remembered) >= _MOST_REMEMBERED:
+        _remembered.clear()
+    told = _remembered[source, kept] = happened(source, event)
+    return told
+
+
+def happened_again(source: str, kept: bytes) -> Touch | Step | Seen | None:
     """What an event told, from how it is kept. Remembered: what a visit tells is asked for by each of its orders."""
-    return happened(source, event_pb2.Event.FromString(event))
+    try:
+        return _remembered[source, kept]
+    except KeyError:
+        return happened_first(source, event_pb2.Event.FromString(kept), kept)
+
+
+def remembered() -> int:
+    """How many events are remembered."""
+    return len(_remembered)
+
+
+def forget() -> None:
+    """Remembers nothing any more."""
+    _remembered.clear()
 
 
 def _step(source: str, event: event_pb2.Event) -> Step | None:

@@ -11,6 +11,11 @@ def nanos(moment: Timestamp) -> int:
     return moment.seconds * _SECOND + moment.nanos
 
 
+def micros(moment: Timestamp) -> int:
+    """A moment in microseconds since 1970, rounded down."""
+    return moment.seconds * 1_000_000 + moment.nanos // 1_000
+
+
 def timestamp(moment: int) -> Timestamp:
     """The moment of some nanoseconds since 1970."""
     seconds, rest = divmod(moment, _SECOND)
