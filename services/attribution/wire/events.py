@@ -1,7 +1,7 @@
 """What events tell of touches and orders."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from touchstone.ingest.v1 import conversation_pb2, event_pb2, event_service_pb2, order_pb2, storefront_pb2
 
@@ -222,7 +222,9 @@ def _state(event: event_pb2.Event) -> State:
     )
 
 
-def _refunds(messages: Iterable[order_pb2.Refund]) -> tuple[Refund, ...]:
+def _refunds(messages: Collection[order_pb2.Refund]) -> tuple[Refund, ...]:
+    if not messages:
+        return ()
     return tuple(
         Refund(
             message.refund_id,

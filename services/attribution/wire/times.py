@@ -18,8 +18,13 @@ def micros(moment: Timestamp) -> int:
 
 def timestamp(moment: int) -> Timestamp:
     """The moment of some nanoseconds since 1970."""
-    seconds, rest = divmod(moment, _SECOND)
+    seconds, rest = parts(moment)
     return Timestamp(seconds=seconds, nanos=rest)
+
+
+def parts(moment: int) -> tuple[int, int]:
+    """The whole seconds of some nanoseconds since 1970, and the rest."""
+    return divmod(moment, _SECOND)
 
 
 def nanos_long(length: Duration) -> int:
