@@ -138,7 +138,9 @@ async def _leave_out_known(connection: AsyncConnection, tenants: Mapping[str, _T
 async def _read_in_question(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -> None:
     """Says who names nobody; reads the observations of the hubs that may name somebody again."""
     in_question = {
-        tenant_id: step.hubs_in_question(tenant.standings, tenant.rules_before, tenant.rules, tenant.newly_unlinked)
+        tenant_id: step.hubs_in_question(
+            tenant.standings, tenant.rules_before, tenant.rules, tenant.newly_unlinked, tenant.unlinked
+        )
         for tenant_id, tenant in tenants.items()
     }
     read = await observations.read(connection, in_question)

@@ -19,6 +19,7 @@ from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.identity import follower, parting
+from services.identity.domain import step
 from services.identity.domain.nodes import Node, node_of
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Rules, unlinked_pairs
@@ -168,6 +169,14 @@ def expected(log: Sequence[tuple[str, event_pb2.Event]]) -> dict[tuple[str, Node
         for node, person in people(facts.observations, hub_nodes, unlinked).items():
             result[tenant_id, node] = person, node in hub_nodes
     return result
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_addresses_of_hubs_are_kept() -> Iterator[None]:
+    """So few that both happens: they say that it stays a hub, and all that it was seen with has to be read."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(step, "_KEPT_OF_HUB", 4)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from services.identity.domain.step import (
     Standing,
     Step,
     differences,
+    hubs_in_question,
     name,
     place_if_known,
     regions_to_load,
@@ -115,6 +116,26 @@ def test_nobody_who_has_more_than_a_session_is_named_anew_by_another(observed, d
     after = people([*observed, tuple(sorted((back, node_of(Kind.SESSION, "later"))))], frozenset(), frozenset())
     kept = {node: person for node, person in before.items() if kind_of(person) is not Kind.SESSION}
     assert {node: after[node] for node in kept} == kept
+
+
+def test_a_kiosk_of_many_stays_one_by_what_is_kept_of_it_however_many_it_was_seen_with():
+    kiosk, limit = node_of(Kind.VISITOR, "kiosk"), Rules().limits[Kind.VISITOR]
+    seen = {pair_of(kiosk, node_of(Kind.EMAIL, str(number))) for number in range(5_000)}
+    naming = name({}, seen, {}, Rules(), frozenset())
+    emails = naming.emails[kiosk]
+    assert kiosk in naming.hubs
+    assert len(emails) < 100
+
+    standings = {kiosk: Standing("kiosk", kiosk, kiosk, True, True, emails)}
+    other = pair_of(kiosk, node_of(Kind.EMAIL, "other"))
+    assert name(standings, {other}, {}, Rules(), frozenset()).emails[kiosk] == tuple(
+        sorted({*emails, node_of(Kind.EMAIL, "other")})[: len(emails)]
+    )
+    pairs_kept = [pair_of(kiosk, email) for email in emails]
+    for apart in ([other], pairs_kept[limit + 1 :]):
+        assert hubs_in_question(standings, Rules(), Rules(), apart, frozenset(apart)) == set()
+    few = pairs_kept[limit:]
+    assert hubs_in_question(standings, Rules(), Rules(), few, frozenset(few)) == {kiosk}
 
 
 @given(st.lists(st.lists(observations, max_size=6), max_size=6))

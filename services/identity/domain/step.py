@@ -12,17 +12,20 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.identity.domain.nodes import Members, Node, Pair, kind_of
 from services.identity.domain.people import Components, emails_seen
 from services.identity.domain.rules import DEFAULT_LIMITS, Rules
 
+_KEPT_OF_HUB: Final = 64
+"""E-mail addresses of a hub that are kept: so many say that it stays one while few of them are unlinked from it."""
+
 
 class Standing(NamedTuple):
     """What is kept about an identifier.
 
-    `emails` are the e-mail addresses that a value with a limit was observed with, ascending; a hub keeps none.
+    `emails` are the e-mail addresses that a value with a limit was observed with, ascending; of a hub the first of them.
     `published` is true when the people log has told of its person.
     """
 
@@ -36,7 +39,7 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """Which of the identifiers in a step name nobody, and what the others with a limit were observed with."""
+    """Which of the identifiers in a step name nobody, and the e-mail addresses that are kept of those with a limit."""
 
     hubs: AbstractSet[Node]
     emails: Mapping[Node, tuple[Node, ...]]
@@ -146,16 +149,25 @@ def place_if_known(members: Members, standings: Mapping[Node, Standing]) -> Node
 
 
 def hubs_in_question(
-    standings: Mapping[Node, Standing], before: Rules, after: Rules, unlinked: Iterable[Pair]
+    standings: Mapping[Node, Standing],
+    before: Rules,
+    after: Rules,
+    newly_unlinked: Iterable[Pair],
+    unlinked: AbstractSet[Pair],
 ) -> set[Node]:
-    """Hubs that may name somebody again: no longer blocked, under a higher limit, or unlinked from something."""
+    """Hubs that may name somebody again: no longer blocked, under a higher limit, or unlinked from something.
+
+    Not those that are hubs all the same by what is kept of them.
+    """
     raised = {kind for kind in DEFAULT_LIMITS if after.limits[kind] > before.limits[kind]}
     allowed = before.blocked - after.blocked
-    separated = {node for pair in unlinked for node in pair}
+    separated = {node for pair in newly_unlinked for node in pair}
     return {
         node
         for node, standing in standings.items()
-        if standing.hub and (node in allowed or node in separated or kind_of(node) in raised)
+        if standing.hub
+        and (node in allowed or node in separated or kind_of(node) in raised)
+        and not after.names_nobody(node, standing.emails, unlinked)
     }
 
 
@@ -175,16 +187,17 @@ def name(
     hubs: set[Node] = set()
     emails: dict[Node, tuple[Node, ...]] = {}
     for node in {*standings, *seen, *blocked}:
-        standing = standings.get(node)
-        if standing is not None and standing.hub and node not in copies:
+        standing, new = standings.get(node), seen.get(node, set())
+        if node in copies:
+            all_emails = tuple(sorted(new.union(emails_seen(copies[node]).get(node, ()))))
+        else:
+            known = standing.emails if standing is not None else ()
+            all_emails = tuple(sorted(new.union(known))) if new else known
+        stays = standing is not None and standing.hub and node not in copies
+        if stays or rules.names_nobody(node, all_emails, unlinked):
             hubs.add(node)
-            continue
-        known = emails_seen(copies[node]).get(node, ()) if node in copies else standing.emails if standing else ()
-        new = seen.get(node)
-        all_emails = tuple(sorted(new.union(known))) if new else tuple(known)
-        if rules.names_nobody(node, all_emails, unlinked):
-            hubs.add(node)
-        elif all_emails:
+            all_emails = all_emails[:_KEPT_OF_HUB]
+        if all_emails:
             emails[node] = all_emails
     return Naming(hubs=hubs, emails=emails)
 
@@ -280,7 +293,8 @@ def _standing_after(
     step: Step, settlement: Settlement, node: Node, old: Standing | None, value: str, *, shared: AbstractSet[Node]
 ) -> Standing:
     if node in step.naming.hubs:
-        return Standing(value=value, region=node, person=node, published=True, hub=True, emails=())
+        emails = step.naming.emails.get(node, () if old is None else old.emails)
+        return Standing(value=value, region=node, person=node, published=True, hub=True, emails=emails)
     if old is None:
         region, person = settlement.regions.of(node), settlement.persons.of(node)
         return Standing(value, region, person, region in shared, False, step.naming.emails.get(node, ()))
