@@ -127,12 +127,13 @@ function cellsOf(entry, { store, storeNet, attributed, attributedNet }, { curren
 /** What an order was to its day, in words and in its own currency. */
 function standing(told) {
   if (!told) return "Not of this day";
-  const { outcome, excludedReason, channels = [], amount, net, attributedAmount } = told;
+  const { outcome, excludedReason, channels = [], amount, net, attributedAmount, countedAmount } = told;
   const why = excludedReason ? REASONS[excludedReason] ?? excludedReason : channels.map((one) => CHANNELS[one] ?? one).join(", ");
   const lines = [
     `${OUTCOMES[outcome] ?? outcome}${why ? `: ${why}` : ""}`,
     `${money(amount)}${net?.micros === amount?.micros ? "" : `, ${money(net)} after refunds`}`,
     outcome === "ATTRIBUTED" && attributedAmount?.micros !== amount?.micros && `${money(attributedAmount)} of it attributed`,
+    !countedAmount && "no rate: in no figure",
   ].filter(Boolean);
   return element("span", {}, lines[0], ...lines.slice(1).map((line) => element("small", {}, line)));
 }
