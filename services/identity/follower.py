@@ -16,7 +16,7 @@ from services.identity.domain.facts import Facts
 from services.identity.domain.nodes import Members, Node, Pair
 from services.identity.domain.parting import Endings, endings
 from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
-from services.identity.parting import part
+from services.identity.parting import gather, part
 from services.identity.store import decisions, identifiers, links, observations, rules
 from services.identity.wire import facts as wire
 
@@ -201,9 +201,15 @@ async def _settle(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -
         connection,
         {tenant_id: step.regions_to_load(steps[tenant_id], settled[tenant_id]) for tenant_id in tenants},
     )
+    renamed = await gather(
+        connection, {tenant_id: step.persons_to_load(steps[tenant_id], settled[tenant_id]) for tenant_id in tenants}
+    )
     return {
         tenant_id: step.differences(
-            steps[tenant_id], settled[tenant_id], tenant.facts.values, others.get(tenant_id, {})
+            steps[tenant_id],
+            settled[tenant_id],
+            tenant.facts.values,
+            {**renamed.get(tenant_id, {}), **others.get(tenant_id, {})},
         )
         for tenant_id, tenant in tenants.items()
     }

@@ -1,6 +1,6 @@
 """Finds how people in large regions fall apart and come together, without reading the rest of their regions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.identity.domain.nodes import Members, Node, Pair
-from services.identity.domain.parting import Endings, Parting
+from services.identity.domain.parting import EVERY, Endings, Parting
 from services.identity.domain.rules import unlinked_pairs
 from services.identity.store import decisions, identifiers, observations
 from services.identity.store.observations import Region
@@ -61,6 +61,40 @@ async def part(connection: AsyncConnection, endings: EndingsOfTenants) -> dict[s
     return found
 
 
+async def gather(
+    connection: AsyncConnection, persons: Mapping[str, Mapping[Node, Mapping[Node, Node]]]
+) -> identifiers.Standings:
+    """All identifiers of persons, by tenant, found from some by region; of small regions, everybody's."""
+    open_nodes = {
+        (tenant_id, region): set(persons[tenant_id][region])
+        for tenant_id, region in await observations.read_wide(connection, persons)
+    }
+    found: identifiers.Standings = {}
+    for _ in range(_MOST_ROUNDS):
+        asked = {one: dict.fromkeys(nodes, EVERY) for one, nodes in open_nodes.items() if nodes}
+        if not asked:
+            break
+        mentioned = _mentioned(await observations.read_mentioning(connection, asked))
+        standings = await identifiers.read(connection, mentioned)
+        for (tenant_id, region), nodes in asked.items():
+            wanted = set(persons[tenant_id][region].values())
+            known = found.setdefault(tenant_id, {})
+            theirs = {
+                node: standing
+                for node, standing in standings.get(tenant_id, {}).items()
+                if standing.region == region and standing.person in wanted
+            }
+            open_nodes[tenant_id, region] = theirs.keys() - known.keys() - nodes.keys()
+            known |= theirs
+    whole = {
+        tenant_id: {region for region in regions if open_nodes.get((tenant_id, region), True)}
+        for tenant_id, regions in persons.items()
+    }
+    for tenant_id, standings_of_tenant in (await identifiers.read_regions(connection, whole)).items():
+        found.setdefault(tenant_id, {}).update(standings_of_tenant)
+    return found
+
+
 async def _walk(
     connection: AsyncConnection,
     walks: Mapping[Region, Parting],
@@ -72,12 +106,17 @@ async def _walk(
         if not asked:
             return
         found = await observations.read_mentioning(connection, asked)
-        mentioned: dict[str, set[Node]] = {}
-        for (tenant_id, _), by_node in found.items():
-            mentioned.setdefault(tenant_id, set()).update(*(members for every in by_node.values() for members in every))
+        mentioned = _mentioned(found)
         standings = await identifiers.read(connection, mentioned)
         stored = {} if newly_unlinked is None else await decisions.read(connection, mentioned)
         unlinked = {tenant_id: unlinked_pairs(of_tenant) for tenant_id, of_tenant in stored.items()}
         for one in asked:
             pairs = unlinked.get(one[0], frozenset()) | (newly_unlinked or {}).get(one, frozenset())
             walks[one].take(found.get(one, {}), standings.get(one[0], {}), pairs)
+
+
+def _mentioned(found: Mapping[Region, Mapping[Node, Iterable[Members]]]) -> dict[str, set[Node]]:
+    mentioned: dict[str, set[Node]] = {}
+    for (tenant_id, _), by_node in found.items():
+        mentioned.setdefault(tenant_id, set()).update(*(members for every in by_node.values() for members in every))
+    return mentioned

@@ -23,6 +23,7 @@ from services.identity.domain import step
 from services.identity.domain.nodes import Node, node_of
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Rules, unlinked_pairs
+from services.identity.store import identifiers as identifiers_store
 from services.identity.wire import facts as wire
 from services.kernel.identifiers import Kind
 
@@ -277,6 +278,31 @@ async def test_who_hangs_by_an_unlinked_hub_alone_leaves_the_region(engine):
 
     assert await everything(engine) == whole
     assert [len(one.leaving) for one in left] == [2]
+
+
+async def test_who_is_unlinked_and_relinked_is_found_without_reading_the_region(engine, monkeypatch):
+    first, *others, last = sorted(range(9), key=lambda number: node_of(Kind.EMAIL, f"{number}@shop.example"))
+    log = [("acme", met(number, None, mail)) for number, pair in enumerate(pairwise([first, *others])) for mail in pair]
+    log += [("acme", met(None, 0, number)) for number in (first, last)] + [("acme", met(20, None, last))]
+    visitor, mail = (Kind.VISITOR, "0"), (Kind.EMAIL, f"{last}@shop.example")
+    # What is unlinked first makes the region a large one.
+    log += [("acme", decided("UNLINK", 1, visitor, (Kind.SESSION, "20")))]
+    log += [("acme", decided(decision, 2 + i, visitor, mail)) for i, decision in enumerate(("UNLINK", "RELINK") * 2)]
+    asked = []
+    read = identifiers_store.read_regions
+
+    async def read_regions(connection, regions):
+        asked.append({region for of_tenant in regions.values() for region in of_tenant})
+        return await read(connection, regions)
+
+    monkeypatch.setattr(identifiers_store, "read_regions", read_regions)
+    for end in range(len(log) - 4, len(log) + 1):
+        with every_region_large() as left:
+            await applied(engine, log[:end], [len(log) - 5, 1, 1, 1, 1, 1])
+        assert await state(engine) == expected(log[:end])
+
+    assert [(len(one.leaving), len(one.apart)) for one in left] == [(0, 2), (0, 2)]
+    assert not any(asked[-8:])
 
 
 async def test_only_what_leaves_a_large_region_is_read(engine):

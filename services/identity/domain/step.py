@@ -223,12 +223,17 @@ def regions_to_load(step: Step, settlement: Settlement) -> set[Node]:
         standing.region
         for node, standing in step.standings.items()
         if step.keeps_place(node, standing)
-        and (
-            settlement.regions.of(standing.region) != standing.region
-            or (step.keeps_person(node, standing) and settlement.persons.of(standing.person) != standing.person)
-            or (node in linked and not standing.published)
-        )
+        and (settlement.regions.of(standing.region) != standing.region or (node in linked and not standing.published))
     }
+
+
+def persons_to_load(step: Step, settlement: Settlement) -> dict[Node, dict[Node, Node]]:
+    """By region, persons that get another name: identifiers of theirs in the step, each with its person."""
+    found: dict[Node, dict[Node, Node]] = {}
+    for node, standing in step.standings.items():
+        if step.keeps_person(node, standing) and settlement.persons.of(standing.person) != standing.person:
+            found.setdefault(standing.region, {})[node] = standing.person
+    return found
 
 
 def differences(
