@@ -7,8 +7,19 @@ from typing import Final, NamedTuple
 from sqlalchemy import TextClause, text
 
 from services.reporting.domain.catalogue import METRICS
-from services.reporting.domain.cells import CreditCell
-from services.reporting.domain.definitions import CURRENCY, SKU, TIER, TIMES, CostDay, Difference, Metric, Sum, Total
+from services.reporting.domain.cells import CreditCell, StoreCell, TallyCell
+from services.reporting.domain.definitions import (
+    CURRENCY,
+    DAY,
+    SKU,
+    TIER,
+    TIMES,
+    CostDay,
+    Difference,
+    Metric,
+    Sum,
+    Total,
+)
 from services.reporting.store.products import name_of
 from services.reporting.store.report_shapes import Column, Look, Shape, columns, dimension, grouped
 from services.reporting.store.report_sources import SUMMED, Source, conditions, of_kind, source, table
@@ -129,8 +140,8 @@ def _part(shape: Shape, part: _Part, names: Sequence[str]) -> str:
         once = _once(shape, source_, (*cut, *earlier), f"{from_} WHERE {where}")
         sums = _sums(part, names, _EARLIER, among=len(kinds))
         return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({once}) AS cells {grouped(shape)}"
-    if len(kinds) == 1:
-        sums = _sums(part, names, source_.earlier(shape), among=1)
+    if len(kinds) == 1 or _few(shape, source_):
+        sums = _sums(part, names, source_.earlier(shape), among=len(kinds))
         some = f"HAVING {found}" if (found := _some(part, source_.earlier(shape))) else ""
         return f"SELECT {', '.join((*cut, *sums))} FROM {from_} WHERE {where} {grouped(shape)} {some}"
     # Each cell is summed once, by its kind, and only what that leaves is looked at for each of the figures.
@@ -144,6 +155,12 @@ def _part(shape: Shape, part: _Part, names: Sequence[str]) -> str:
     from_ = f"(SELECT {', '.join((*keys, *measures))} FROM {from_} WHERE {where} GROUP BY {by_kind} {due}) AS cells"
     sums = _sums(part, names, _EARLIER, among=len(kinds))
     return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM {from_} {grouped(shape)}"
+
+
+def _few(shape: Shape, source_: Source) -> bool:
+    """That there is hardly more than one cell of a kind for each row: to sum each kind first would look at them twice."""
+    summed = source_.cut is not None or source_.family in (StoreCell, TallyCell)
+    return shape.dimensions == (DAY,) and summed and not source_.awaited
 
 
 def _once(shape: Shape, source_: Source, cut: Sequence[str], cells: str) -> str:
