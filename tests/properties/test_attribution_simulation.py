@@ -12,7 +12,7 @@ from services.attribution.domain.attribute import Around, People, consider, judg
 from services.attribution.domain.baskets import Seen
 from services.attribution.domain.conversations import Stage, Step
 from services.attribution.domain.decide import decide
-from services.attribution.domain.models import HOUR, Anchor, Basis, Model, Rule, TouchFilter
+from services.attribution.domain.models import DEFAULT_MODELS, HOUR, Anchor, Basis, Model, Rule, TouchFilter
 from services.attribution.domain.orders import NO_VERSION, Line, Notice, Platform, Refund, State, Told, known_order
 from services.attribution.domain.rules import Rules
 from services.attribution.domain.snapshot import COUNTED, snapshot
@@ -289,17 +289,13 @@ def test_credits_are_the_same_where_nobody_asks_why(seed):
     shop = Shop(seed)
     persons = {one: person for one, person in shop.persons.items() if one not in shop.hubs}
     known = People(persons, shop.hubs | shop.blocked)
-    rules = Rules(
-        blocked=shop.blocked,
-        count_tests=shop.count_tests,
-        count_crawlers=shop.count_crawlers,
-        models=tuple(replace(shop.model(), name=str(number)) for number in range(4)),
-    )
     around = Around(shop.touches, shop.steps, shop.seen)
-    for _, sale in shop.orders:
-        explained = decide(sale, around, rules, known)
-        without = tuple(one._replace(considered=()) for one in explained)
-        assert decide(sale, around, rules, known, verdicts=False) == without
+    for models in (DEFAULT_MODELS, tuple(replace(shop.model(), name=str(number)) for number in range(4))):
+        rules = Rules(blocked=shop.blocked, count_crawlers=shop.count_crawlers, models=models)
+        for _, sale in shop.orders:
+            explained = decide(sale, around, rules, known)
+            without = tuple(one._replace(considered=()) for one in explained)
+            assert decide(sale, around, rules, known, verdicts=False) == without
 
 
 @settings(max_examples=6)
