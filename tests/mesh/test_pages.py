@@ -206,3 +206,16 @@ def test_who_has_no_valid_token_is_told_what_to_do(mesh: RunningSystem, shop: Sh
     page.answer(f"document.getElementById('token').value = '{shop.token}'")
     page.press("Enter", 13)
     page.until("document.getElementById('live').checkVisibility() && document.getElementById('problem').hidden")
+
+
+def test_a_moment_by_a_zones_clock(mesh: RunningSystem, browser: Page) -> None:
+    page = opened(browser, mesh, "/")
+    page.until("document.readyState === 'complete'")
+    for local, zone, moment in (
+        ("2026-03-29T01:30", "Europe/Madrid", "2026-03-29T00:30:00.000Z"),
+        ("2026-03-29T03:30", "Europe/Madrid", "2026-03-29T01:30:00.000Z"),
+        ("2026-11-20T09:30", "America/St_Johns", "2026-11-20T13:00:00.000Z"),
+        ("2026-11-20T00:00", "Pacific/Apia", "2026-11-19T11:00:00.000Z"),
+    ):
+        instant = f"import('/dashboard/periods.js').then(one => one.instant('{local}', '{zone}'))"
+        assert page.answer(instant) == moment, (local, zone)
