@@ -24,7 +24,13 @@ settings.load_profile("unattended" if os.environ.get("CI") else "by hand")
 
 # Quick, and honest about what tests can see: a commit still reaches the operating system before it is answered, so
 # that killing Postgres loses nothing. Only the power may not fail.
-QUICK = {**engines.POSTGRES_SETTINGS, "shared_buffers": "128MB", "fsync": "off", "full_page_writes": "off"}
+QUICK = {
+    **engines.POSTGRES_SETTINGS,
+    "shared_buffers": "128MB",
+    "max_wal_size": "4GB",
+    "fsync": "off",
+    "full_page_writes": "off",
+}
 
 
 # Before tests are chosen by their marks.

@@ -91,4 +91,7 @@ def _line(asked: privacy_pb2.PrivacyRequest) -> str:
         f"{asked.forgotten_bodies} parked bodies"
     )
     due = asked.due_time.ToDatetime().date().isoformat()
-    return f"{asked.request_id} {kind} from {asked.source}: {state}, due {due}; {done}"
+    begins = ""
+    if asked.HasField("latest_begin_time"):
+        begins = f" begins by {asked.latest_begin_time.ToDatetime().isoformat(' ', 'minutes')} UTC,"
+    return f"{asked.request_id} {kind} from {asked.source}: {state},{begins} due {due}; {done}"

@@ -37,6 +37,16 @@ export async function ask(path, { body, signal } = {}) {
   return (await send(path, { body, signal })).json();
 }
 
+/** What a path answers; {refused} with the words of an answer that says that there is no such thing. */
+export async function tried(path, options) {
+  try {
+    return await ask(path, options);
+  } catch (error) {
+    if (error.status === 400 || error.status === 404) return { refused: error.message };
+    throw error;
+  }
+}
+
 /** A path's answer as it comes, once it is known to be no error; `headers` beside the token. */
 export async function send(path, { body, signal, headers = {} } = {}) {
   const told = { ...headers, authorization: `Bearer ${token()}` };

@@ -2,11 +2,14 @@
 
 import { ask, forgetToken, keepToken, token } from "./api.js";
 import { element } from "./elements.js";
+import * as evidence from "./evidence.js";
 import * as experiments from "./experiments.js";
 import { longDay } from "./format.js";
 import { REPORTS, reportOf } from "./layouts.js";
+import * as ledger from "./ledger.js";
 import { rest, watch } from "./live.js";
 import { period, today } from "./periods.js";
+import * as popularity from "./popularity.js";
 import * as records from "./records.js";
 import * as named from "./report.js";
 
@@ -17,35 +20,29 @@ const AWAY = 60_000;
 const at = (id) => document.getElementById(id);
 const form = at("period");
 const places = Object.fromEntries(["notices", "kept", "totals", "daily", "tables", "hello"].map((id) => [id, at(id)]));
-const page = { catalogue: new Map(), drawn: "", keep, drop, choose: chooseDrawn };
+const labelOf = (name) => page.catalogue.get(name)?.label ?? name;
+const page = { catalogue: new Map(), drawn: "", choose: chooseDrawn, again: open, labelOf };
 let opened = new AbortController();
 let timeZone = "";
 let shown;
 let away;
 
-const SOURCES = { experiments, records };
+const SOURCES = { evidence, experiments, ledger, popularity, records };
 
-/** What the address asks for: {report, kept, experiment, records}. */
+/** What the address asks for: the report, what it is narrowed to, and everything as it was `told`. */
 function asked() {
-  const told = new URLSearchParams(location.search);
-  const report = reportOf(told.get("report"));
-  const kept = Object.fromEntries(report.narrowing.filter((name) => told.get(name)).map((name) => [name, told.get(name)]));
-  return { report, kept, experiment: told.get("experiment"), records: told.get("records") };
+  const told = Object.fromEntries(new URLSearchParams(location.search));
+  const report = reportOf(told.report);
+  const kept = Object.fromEntries(report.narrowing.filter((name) => told[name]).map((name) => [name, told[name]]));
+  return { report, kept, told };
 }
 
-function go(change, { replace = false } = {}) {
+/** Opens the same with some things asked otherwise, by their names; what has no value is asked for no more. */
+function go(change) {
   const told = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(change)) value ? told.set(name, value) : told.delete(name);
-  history[replace ? "replaceState" : "pushState"](null, "", `?${told}`);
+  history.pushState(null, "", `?${told}`);
   open();
-}
-
-function keep(name, value) {
-  go({ [name]: value });
-}
-
-function drop(name) {
-  go({ [name]: "" });
 }
 
 function chooseDrawn(name) {
@@ -73,7 +70,7 @@ async function open() {
   at("dashboard").hidden = at("sign-out").hidden = false;
   at("title").textContent = report.title;
   document.title = `${report.title} · Touchstone`;
-  form.hidden = report.id === "experiments";
+  form.hidden = report.always;
   for (const link of document.querySelectorAll("#reports a")) link.toggleAttribute("aria-current", link.dataset.report === report.id);
   document.querySelector("#reports [aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
   if (shown?.asked.report !== report) page.drawn = report.drawn;
@@ -95,7 +92,7 @@ async function follow(signal) {
     }, signal);
     const span = chosen();
     if (!span || signal.aborted) return;
-    await followPeriod({ ...asked(), span }, signal);
+    await followPeriod({ ...asked(), span, timeZone }, signal);
   }
 }
 
@@ -176,22 +173,16 @@ function put(now, told) {
 
 function redraw() {
   const { asked: now, told } = shown;
-  const labelOf = (name) => page.catalogue.get(name)?.label ?? name;
   at("download").hidden ||= now.report.id !== "records";
-  if (now.report.id === "experiments") {
-    experiments.draw(places, told, { choose: (id) => go({ experiment: id }), labelOf });
-  } else if (now.report.id === "records") {
-    records.draw(places, told, now, { choose: (kind) => go({ records: kind }), again: open, labelOf });
-  } else {
-    named.draw(places, told, now, page);
-  }
-  at("said").textContent = saidOf(now, told.metadata);
+  (SOURCES[now.report.id] ?? named).draw(places, told, now, page);
+  at("said").textContent = saidOf(now, told.metadata ?? { timeZone });
 }
 
-function saidOf({ report, span }, { timeZone: zone = "", currencyCode = "", asOf = {} } = {}) {
-  const days = span.startDate === span.endDate ? longDay(span.startDate) : `${longDay(span.startDate)} to ${longDay(span.endDate)}`;
+function saidOf({ report, kept, span }, { timeZone: zone = "", currencyCode = "", asOf = {} } = {}) {
+  const [first, last] = kept.day ? [kept.day, kept.day] : [span.startDate, span.endDate];
+  const days = first === last ? longDay(first) : `${longDay(first)} to ${longDay(last)}`;
   const when = asOf.applyTime ? `last news at ${new Date(asOf.applyTime).toLocaleTimeString()}` : "";
-  return [report.id === "experiments" ? "" : days, zone && `days of ${zone}`, currencyCode, when].filter(Boolean).join(" · ");
+  return [report.always ? "" : days, zone && `days of ${zone}`, currencyCode, when].filter(Boolean).join(" · ");
 }
 
 function say(problem) {
@@ -221,12 +212,21 @@ function signIn() {
 at("reports").append(
   ...REPORTS.map(({ id, label }) => element("li", {}, element("a", { href: `?report=${id}`, "data-report": id }, label))),
 );
-at("reports").addEventListener("click", (event) => {
-  const link = event.target.closest("a");
-  if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
+at("dashboard").addEventListener("click", (event) => {
+  const chosen = event.target.closest("a[href^='?'], button[data-asks]");
+  if (!chosen || event.metaKey || event.ctrlKey || event.shiftKey) return;
+  if (chosen.matches("button")) return go({ [chosen.dataset.asks]: chosen.value });
   event.preventDefault();
-  history.pushState(null, "", link.getAttribute("href"));
+  history.pushState(null, "", chosen.getAttribute("href"));
+  scrollTo(0, 0);
+  // What was pressed may be gone with the page that it leads from.
+  if (!at("reports").contains(chosen)) at("figures").focus({ preventScroll: true });
   open();
+});
+at("dashboard").addEventListener("change", ({ target }) => target.matches("select[data-asks]") && go({ [target.dataset.asks]: target.value }));
+places.tables.addEventListener("submit", (event) => {
+  event.preventDefault();
+  go(Object.fromEntries(new FormData(event.target)));
 });
 at("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -13,9 +13,10 @@ const BOTTOM = 28;
 
 /**
  * Lines over days, with a legend and the numbers as a table. `days` are ISO dates, the oldest first; `lines` are {label,
- * values, texts}, of which the first is the main one and a value may be undefined; `space` is the width in pixels.
+ * values, texts}, of which the first is the main one and a value may be undefined; `space` is the width in pixels; `named`
+ * is how the table names a day.
  */
-export function daily(days, lines, { unit, currencyCode, space }) {
+export function daily(days, lines, { unit, currencyCode, space, named = longDay }) {
   const width = Math.max(space, NARROWEST);
   const [main, beside] = lines;
   const highest = niceCeiling(Math.max(...lines.flatMap(({ values }) => values).map((value) => value ?? 0), 0), unit);
@@ -55,7 +56,7 @@ export function daily(days, lines, { unit, currencyCode, space }) {
   const numbers = table(
     "By day",
     ["Day", ...lines.map(({ label }) => label)],
-    days.map((day, i) => ({ cells: [longDay(day), ...lines.map(({ texts }) => texts[i])] })),
+    days.map((day, i) => ({ cells: [named(day), ...lines.map(({ texts }) => texts[i])] })),
   );
   return { picture, legend, numbers };
 }

@@ -41,20 +41,44 @@ export function card(id, title, hint, ...content) {
   );
 }
 
+/** A choice among [value, text], which the address keeps under a name. */
+export function choice(label, name, options, value) {
+  return element("label", {}, `${label} `, element("select", { "data-asks": name, "data-key": name }, ...options.map(([one, text]) => element("option", { value: one, selected: one === value }, text))));
+}
+
+/** Something to be named, which the address keeps under a name once the button is pressed. */
+export function field(label, name, value, does, attributes, ...besides) {
+  return element("form", {}, element("label", {}, `${label} `, element("input", { ...attributes, name, value, "data-key": name })), element("button", { type: "submit", class: "quiet" }, does), ...besides);
+}
+
+/** A link to another of the dashboard's pages: what the address is to ask for. */
+export function link(text, asked) {
+  const address = `?${new URLSearchParams(asked)}`;
+  return element("a", { href: address, "data-key": address }, text);
+}
+
+/** A figure with its name. */
+export function fact(name, ...content) {
+  return element("dl", { class: "card tile" }, element("dt", {}, name), element("dd", { class: "figure" }, ...content));
+}
+
 export function empty(text) {
   return element("p", { class: "empty" }, text);
 }
 
 /**
- * Puts new content in place of the old, unless it is the same: nothing flickers, no selection is lost. What was focused
- * or open stays so where it has a data-key.
+ * Puts new content in place of the old, unless it is the same: nothing flickers, no selection is lost. What was focused,
+ * typed or open stays so where it has a data-key.
  */
 export function show(place, ...content) {
   const next = element("div", {}, ...content);
   const open = [...place.querySelectorAll("details[open][data-key]")].map((one) => one.dataset.key);
   for (const one of next.querySelectorAll("details[data-key]")) one.open = open.includes(one.dataset.key);
   if (place.innerHTML === next.innerHTML) return;
-  const focused = place.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const focused = place.contains(document.activeElement) ? document.activeElement : undefined;
   place.replaceChildren(...next.childNodes);
-  if (focused) [...place.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus({ preventScroll: true });
+  const again = focused?.dataset.key && [...place.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused.dataset.key);
+  if (!again) return;
+  again.focus({ preventScroll: true });
+  if (focused.matches("input") && focused.value !== focused.defaultValue) again.value = focused.value;
 }

@@ -2,12 +2,12 @@
 
 import { ask } from "./api.js";
 import { interval } from "./chart.js";
-import { card, element, empty, show, table } from "./elements.js";
+import { card, choice, element, empty, table } from "./elements.js";
 import { count, counted, money, share, units } from "./format.js";
-import { notices } from "./notices.js";
+import { showAlone } from "./places.js";
 
 /** Reads the experiments, and the report of the one asked for or, else, of that which began last. */
-export async function read({ experiment }, signal) {
+export async function read({ told: { experiment } }, signal) {
   const { experiments: known = [] } = await ask("/v1/experiments?pageSize=1000", { signal });
   const byStart = known.toSorted((one, other) => (one.startTime < other.startTime ? 1 : -1));
   const chosen = known.find((one) => one.id === experiment) ?? byStart[0];
@@ -15,20 +15,19 @@ export async function read({ experiment }, signal) {
   return { known: byStart, chosen, report, metadata: report?.metadata };
 }
 
-/** Shows them in `places`; `choose` is told the id of another one. */
-export function draw(places, { known, chosen, report }, { choose, labelOf }) {
-  notices(places.notices, report?.metadata, labelOf);
-  show(places.totals);
-  places.kept.hidden = places.daily.parentElement.hidden = places.hello.hidden = true;
+/** Shows them in `places`. */
+export function draw(places, { known, chosen, report }, asked, page) {
   if (!chosen) {
-    return show(places.tables, card("none", "No experiment yet", "", element("p", {}, "An administrator tells them with ", element("code", {}, "PUT /v1/experiments"), "; the ", element("a", { href: "/docs" }, "reference"), " says what one has.")));
+    return showAlone(places, {}, page, card("none", "No experiment yet", "", element("p", {}, "An administrator tells them with ", element("code", {}, "PUT /v1/experiments"), "; the ", element("a", { href: "/docs" }, "reference"), " says what one has.")));
   }
   const { variants = [], sampleRatio = {}, metadata = {} } = report;
   const currency = metadata.currencyCode;
   const others = variants.filter((one) => one.comparison);
-  show(
-    places.tables,
-    chooser(known, chosen),
+  showAlone(
+    places,
+    { metadata },
+    page,
+    element("p", { class: "chooser wide" }, choice("Experiment", "experiment", known.map(({ id, displayName }) => [id, displayName || id]), chosen.id)),
     card(
       "people",
       "Who took part",
@@ -46,14 +45,6 @@ export function draw(places, { known, chosen, report }, { choose, labelOf }) {
     ),
   );
   for (const one of places.tables.querySelectorAll("section")) one.classList.add("wide");
-  const select = places.tables.querySelector("select");
-  select.value = chosen.id;
-  select.onchange = () => choose(select.value);
-}
-
-function chooser(known, chosen) {
-  const options = known.map(({ id, displayName }) => element("option", { value: id, selected: id === chosen.id }, displayName || id));
-  return element("p", { class: "chooser wide" }, element("label", {}, "Experiment ", element("select", { "data-key": "experiment" }, ...options)));
 }
 
 function split({ passed, pValue }) {

@@ -29,6 +29,9 @@ export function money(amount) {
   return formatOf(amount.currencyCode).format(decimal(amount.micros ?? "0"));
 }
 
+/** By how much an amount moved, with its sign. */
+export const moved = (amount) => formatOf(amount.currencyCode, { signDisplay: "exceptZero" }).format(decimal(amount.micros));
+
 /** Units of a currency, which a statistic made of amounts: never an amount itself. */
 export const units = (value, currencyCode) => (value === undefined ? "–" : formatOf(currencyCode).format(value));
 
@@ -54,6 +57,8 @@ export const counted = (value, one, many) => `${count(value)} ${BigInt(value ?? 
 export const share = (value) => (value === undefined ? "–" : shares.format(value));
 export const move = (value) => moves.format(value);
 export const shortDay = (iso) => days.format(new Date(`${iso}T00:00:00Z`));
+/** A moment by a zone's clock. */
+export const moment = (time, timeZone) => new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium", timeZone: timeZone || undefined });
 export const longDay = (iso) => longDays.format(new Date(`${iso}T00:00:00Z`));
 
 /** A metric's value, whatever its unit; a dash where there is none. */

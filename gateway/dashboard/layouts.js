@@ -1,4 +1,5 @@
-// The pages: what each is called, which of its figures stand together, and which of them is drawn day by day at first.
+// The pages: what each is called, which of its figures stand together, and which of them is drawn day by day at first. Those
+// that are `always` have no period.
 
 const group = (title, ...metrics) => ({ title, metrics });
 
@@ -91,8 +92,11 @@ export const REPORTS = [
       group("Journeys", "journeys_started", "journeys_completed", "journeys_cancelled", "journeys_with_goal", "journey_conversion_rate", "journey_notifications"),
     ],
   },
+  { id: "popularity", label: "Best sellers", title: "What sells best", narrowing: [], always: true },
+  { id: "experiments", label: "Experiments", title: "Experiments", narrowing: [], always: true },
   { id: "records", label: "Records", title: "Records", narrowing: [] },
-  { id: "experiments", label: "Experiments", title: "Experiments", narrowing: [] },
+  { id: "evidence", label: "Evidence", title: "Why an order's credit is what it is", narrowing: [], always: true },
+  { id: "ledger", label: "Ledger", title: "Why figures of past days have changed", narrowing: ["day"] },
 ];
 
 /** Where more is not better. */

@@ -11,6 +11,15 @@ export function plus(iso, days) {
   return new Date(Date.parse(`${iso}T00:00:00Z`) + days * DAY).toISOString().slice(0, 10);
 }
 
+/** The moment at which a zone's clock shows a time such as "2026-11-20T09:30", in UTC. */
+export function instant(local, timeZone) {
+  const wanted = Date.parse(`${local}Z`);
+  const parts = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
+  const ahead = (time) => Date.parse(`${parts.format(new Date(time)).replace(" ", "T")}Z`) - time;
+  // The zone's offset may be another one at the moment itself than so many hours beside it.
+  return new Date(wanted - ahead(wanted - ahead(wanted))).toISOString();
+}
+
 /** The period that a preset names; null for one of the reader's own that isn't complete. */
 export function period(preset, now, own) {
   const month = now.slice(0, 8) + "01";

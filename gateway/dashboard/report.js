@@ -1,11 +1,12 @@
 // A report by its name: totals, one of them day by day, the tables, and what it is narrowed to.
 
-import { ask } from "./api.js";
+import { ask, tried } from "./api.js";
 import { daily } from "./chart.js";
-import { card, element, empty, show, table } from "./elements.js";
-import { count, figure, move, size } from "./format.js";
+import { card, element, empty, link, show, table } from "./elements.js";
+import { count, figure, longDay, move, size } from "./format.js";
 import { LESS } from "./layouts.js";
 import { notices } from "./notices.js";
+import { showKept } from "./places.js";
 import { statement } from "./statement.js";
 import { dimension, valueOf } from "./words.js";
 
@@ -19,15 +20,10 @@ export async function read({ report, span, kept }, signal) {
   for (const [name, value] of Object.entries(kept)) parameters.append(PARAMETERS[name] ?? name, value);
   const [told, stated] = await Promise.all([
     ask(`/v1/reports/${report.id}?${parameters}`, { signal }),
-    report.statement ? ask(`/v1/statement?${new URLSearchParams(span)}`, { signal }).catch((error) => ifRefused(error)) : null,
+    // A statement under a model that is not active is refused; the rest of the page is as true as ever.
+    report.statement ? tried(`/v1/statement?${new URLSearchParams(span)}`, { signal }) : null,
   ]);
   return { ...told, statement: stated };
-}
-
-/** A statement under a model that is not active is refused; the rest of the page is as true as ever. */
-function ifRefused(error) {
-  if (error.status === 400) return { refused: error.message };
-  throw error;
 }
 
 /** What of the report is watched: its totals, if they are not narrowed; else the shop's, which say when to read again. */
@@ -50,9 +46,8 @@ export function take(told, { figures }, { kept }) {
 /** Shows a report in `places`; `page` has what is drawn, the catalogue, and what is done when something is chosen. */
 export function draw(places, told, { report, kept }, page) {
   const narrowed = Object.keys(kept).length > 0;
-  const labelOf = (name) => page.catalogue.get(name)?.label ?? name;
-  notices(places.notices, told.metadata, labelOf);
-  drawKept(places.kept, kept, page);
+  notices(places.notices, told.metadata, page.labelOf);
+  showKept(places.kept, kept);
   drawTotals(places.totals, told, report, narrowed, page);
   drawDays(places.daily, told, report, page);
   const tables = (told.tables ?? []).map((section) =>
@@ -61,17 +56,6 @@ export function draw(places, told, { report, kept }, page) {
   if (told.statement && !narrowed) tables.splice(1, 0, statementCard(told.statement));
   show(places.tables, ...tables);
   places.hello.hidden = narrowed || Object.values(told.totals?.metrics ?? {}).some((value) => size(value));
-}
-
-function drawKept(place, kept, { drop }) {
-  place.hidden = !Object.keys(kept).length;
-  show(
-    place,
-    ...Object.entries(kept).map(([name, value]) =>
-      element("button", { type: "button", class: "chip", "data-drop": name, "data-key": `drop-${name}`, "aria-label": `${dimension(name)}: ${valueOf(name, value)}. Show all again` }, `${dimension(name)}: ${valueOf(name, value)} `, element("span", { "aria-hidden": "true" }, "×")),
-    ),
-  );
-  for (const chip of place.querySelectorAll("[data-drop]")) chip.onclick = () => drop(chip.dataset.drop);
 }
 
 function drawTotals(place, { totals = {}, metadata = {}, daily: days = {}, yearTrend }, report, narrowed, page) {
@@ -131,18 +115,19 @@ function drawDays(place, { daily: section = {}, metadata = {} }, report, { catal
   const lines = [line(name, "metrics", label), against ? line(against, "metrics", catalogue.get(against).label) : line(name, "compared", "The period before")];
   if (lines.every(({ values }) => !values.some(Boolean))) return show(place, empty("Nothing in this period."));
   const days = rows.map((row) => row.dimensions.day);
-  const { picture, legend, numbers } = daily(days, lines, { unit, currencyCode: metadata.currencyCode, space: place.clientWidth });
+  const named = report.statement ? (day) => link(longDay(day), { report: "ledger", day }) : longDay;
+  const { picture, legend, numbers } = daily(days, lines, { unit, currencyCode: metadata.currencyCode, space: place.clientWidth, named });
   show(place, picture, legend, element("details", { "data-key": "numbers" }, element("summary", {}, "The numbers"), element("div", { class: "scroll" }, numbers)));
 }
 
-function tableOf({ name, label, dimensions, metrics, rows, totalSize }, report, kept, { catalogue, keep }) {
+function tableOf({ name, label, dimensions, metrics, rows, totalSize }, report, kept, { labelOf }) {
   const narrowing = dimensions.length === 1 && report.narrowing.includes(dimensions[0]) && !(dimensions[0] in kept);
   const more = Number(totalSize ?? 0) - rows.length;
   const first = (row, by) => {
     const told = row.dimensions[by];
     const text = valueOf(by, told, row.displayNames);
     if (!narrowing || !told) return text;
-    return element("button", { type: "button", class: "link", "data-keep": told, "data-key": `keep-${by}-${told}`, title: "Show this alone" }, text);
+    return element("button", { type: "button", class: "link", "data-asks": by, value: told, "data-key": `keep-${by}-${told}`, title: "Show this alone" }, text);
   };
   const made = card(
     name,
@@ -150,21 +135,16 @@ function tableOf({ name, label, dimensions, metrics, rows, totalSize }, report, 
     "",
     table(
       label,
-      [...dimensions.map(dimension), ...metrics.map((metric) => catalogue.get(metric)?.label ?? metric)],
+      [...dimensions.map(dimension), ...metrics.map(labelOf)],
       rows.map((row) => ({ cells: [...dimensions.map((by) => first(row, by)), ...metrics.map((metric) => figure(row.metrics[metric]))] })),
     ),
     more > 0 ? element("p", { class: "hint" }, `and ${count(more)} more`) : null,
   );
   if (metrics.length > 4) made.classList.add("wide");
-  made.dataset.by = dimensions[0];
-  made.addEventListener("click", (event) => {
-    const value = event.target.closest("[data-keep]")?.dataset.keep;
-    if (value) keep(dimensions[0], value);
-  });
   return made;
 }
 
 function statementCard(told) {
   const content = told.refused ? [empty(told.refused)] : statement(told);
-  return card("statement", "Statement", "Every order that the shop told of, in exactly one place.", ...content);
+  return card("statement", "Statement", "Every order that the shop told of, in exactly one place.", ...content, element("p", { class: "hint below" }, link("The orders behind it", { report: "records" }), ", and ", link("why past days have changed", { report: "ledger" })));
 }

@@ -15,8 +15,8 @@ from services.attribution.store.facts import identifier_number
 from services.attribution.store.moments import at_one_moment
 from services.attribution.store.orders import OrderKey
 from services.attribution.wire import editions as editions_wire
+from services.attribution.wire import events as events_wire
 from services.attribution.wire.editions import Cause, cause_kind
-from services.attribution.wire.events import happened_again
 from services.chassis.chores import Turn, paged, repeat
 
 PAGE: Final = 500
@@ -118,5 +118,5 @@ UNFINISHED = (rules_store.partitions_coming, reopening.partitions_waiting)
 
 def forget() -> None:
     """Drops what this process remembers of events and of those whom they name: somebody may have been erased."""
-    happened_again.cache_clear()
+    events_wire.forget()
     identifier_number.cache_clear()

@@ -19,6 +19,7 @@ from services.attribution.wire import editions as editions_wire
 from services.attribution.wire import events as events_wire
 from services.attribution.wire import people as people_wire
 from services.attribution.wire import rules as rules_wire
+from services.attribution.wire import times as times_wire
 from services.attribution.wire.editions import BY_ORDER, BY_PEOPLE, BY_TOUCH, Cause
 from services.chassis.follow import Entry
 
@@ -48,17 +49,17 @@ class _Batch:
             case "order":
                 key = OrderKey(tenant_id, event.order.order_id, logged.source)
                 self.orders.setdefault(key, []).append(events_wire.told(event))
-                received = logged.receive_time.ToMicroseconds()
+                received = times_wire.micros(logged.receive_time)
                 self.order_causes[key] = Cause(BY_ORDER, position, received, logged.trace_parent)
             case "interaction" | "conversation" | "storefront":
                 kept = event.SerializeToString(deterministic=True)
-                what = events_wire.happened_again(logged.source, kept)
+                what = events_wire.happened_first(logged.source, event, kept)
                 if what is None:
                     return
-                self.times[position] = logged.receive_time.ToMicroseconds()
-                if logged.trace_parent:
-                    self.traces[position] = logged.trace_parent
-                self.happened.append(Happened(tenant_id, position, what, kept, self.times[position]))
+                self.times[position] = received = times_wire.micros(logged.receive_time)
+                if trace_parent := logged.trace_parent:
+                    self.traces[position] = trace_parent
+                self.happened.append(Happened(tenant_id, position, what, kept, received))
             case "settings":
                 self.settings[tenant_id] = (position, event.settings.SerializeToString(deterministic=True))
             case "models":
@@ -122,7 +123,7 @@ async def apply_people(
     concerned = [
         _changed(named, before.get(named, _UNKNOWN), standing, windows[named[0]]) for named, standing in changed.items()
     ]
-    times = {entry.position: entry.message.cause_receive_time.ToMicroseconds() for entry in entries}
+    times = {entry.position: times_wire.micros(entry.message.cause_receive_time) for entry in entries}
     blocked = {(tenant_id, identifier) for tenant_id, known in known_editions.items() for identifier in known.blocked}
     found = await reopening.orders_by_people(connection, partition, concerned, times, blocked)
     told = [

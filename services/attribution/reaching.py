@@ -60,14 +60,15 @@ async def _keep_columns(connection: AsyncConnection, fresh: Sequence[Happened]) 
 
 
 def _new(one: Happened) -> touches.NewTouch:
+    what = one.what
     return touches.NewTouch(
-        tenant_id=one.tenant_id,
-        source=one.what.source,
-        event_id=one.what.event_id,
-        occur_micros=micros(one.what.occur_time),
-        identifiers=one.what.identifiers,
-        event=one.event,
-        conversation_id=_conversation_id(one.what),
+        one.tenant_id,
+        what.source,
+        what.event_id,
+        micros(what.occur_time),
+        what.identifiers,
+        one.event,
+        _conversation_id(what),
     )
 
 

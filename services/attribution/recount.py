@@ -158,11 +158,11 @@ def _searches(asking: _Asking, standings: Mapping[Named, Standing], rules: Rules
         nobody = standing.hub or identifier in rules.blocked
         if not nobody or reach.by_hubs:
             first = ever if spans.session_channels and identifier.kind is Kind.SESSION else since
-            yield Search(number, tenant_id, first, through, identifier=identifier, conversations=whole)
+            yield Search(number, tenant_id, first, through, identifier, 0, whole)
         if not nobody and standing.person_id is not None:
             persons.add(standing.person_id)
     for person_id in persons:
-        yield Search(number, tenant_id, since, through, person_id=person_id, conversations=whole)
+        yield Search(number, tenant_id, since, through, None, person_id, whole)
 
 
 def _people(

@@ -23,7 +23,8 @@ def texts(values: Iterable[str]) -> str:
 
 def numbers(values: Iterable[int]) -> str:
     """A literal for arrays of whole numbers."""
-    return "{" + ",".join(map(str, values)) + "}"
+    # An enumeration's numbers too: `str` would ask each for its own idea of a text.
+    return "{" + ",".join(map(int.__repr__, values)) + "}"
 
 
 def optional_numbers(values: Iterable[int | None]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -95,8 +95,7 @@ _lag = telemetry.gauge("touchstone.follow.lag", "Log entries not yet applied.")
 _durations = telemetry.histogram("touchstone.follow.apply.duration", "How long batches took to be applied.", "s")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[M]):
+class Entry(NamedTuple, Generic[M]):
     """A log's entry and where it stands in its partition."""
 
     position: int

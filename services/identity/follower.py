@@ -14,8 +14,9 @@ from services.chassis.follow import Entry
 from services.identity.domain import step
 from services.identity.domain.facts import Facts
 from services.identity.domain.nodes import Members, Node, Pair
+from services.identity.domain.parting import Endings, endings
 from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
-from services.identity.parting import part
+from services.identity.parting import gather, part
 from services.identity.store import decisions, identifiers, links, observations, rules
 from services.identity.wire import facts as wire
 
@@ -59,9 +60,12 @@ class _Tenant:
     links: set[Members] = field(default_factory=set)
     naming: step.Naming = field(default_factory=lambda: step.Naming(hubs=frozenset(), emails={}))
     unlinked: AbstractSet[Pair] = frozenset()
-    torn: AbstractSet[Node] = frozenset()
+    endings: dict[Node, Endings] = field(default_factory=dict)
+    """Where links end, by region."""
+    torn: set[Node] = field(default_factory=set)
     freed: AbstractSet[Node] = frozenset()
     leaving: set[Node] = field(default_factory=set)
+    apart: set[Node] = field(default_factory=set)
     kept_in: dict[Members, Node] = field(default_factory=dict)
 
     @property
@@ -134,7 +138,9 @@ async def _leave_out_known(connection: AsyncConnection, tenants: Mapping[str, _T
 async def _read_in_question(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -> None:
     """Says who names nobody; reads the observations of the hubs that may name somebody again."""
     in_question = {
-        tenant_id: step.hubs_in_question(tenant.standings, tenant.rules_before, tenant.rules, tenant.newly_unlinked)
+        tenant_id: step.hubs_in_question(
+            tenant.standings, tenant.rules_before, tenant.rules, tenant.newly_unlinked, tenant.unlinked
+        )
         for tenant_id, tenant in tenants.items()
     }
     read = await observations.read(connection, in_question)
@@ -142,26 +148,20 @@ async def _read_in_question(connection: AsyncConnection, tenants: Mapping[str, _
         copies = {hub: read.get(tenant_id, {}).get(hub, set()) for hub in in_question[tenant_id]}
         tenant.naming = step.name(tenant.standings, tenant.links, copies, tenant.rules, tenant.unlinked)
         tenant.freed = in_question[tenant_id] - tenant.naming.hubs
-        tenant.torn = step.torn_regions(tenant.standings, tenant.naming.hubs, tenant.newly_unlinked)
+        tenant.endings = endings(tenant.standings, tenant.naming.hubs, tenant.newly_unlinked)
         tenant.links.update(*(copies[hub] for hub in tenant.freed))
 
 
 async def _read_parted(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -> None:
-    """Finds what leaves large regions by new hubs alone; these need not be torn."""
-    leaving = {
-        tenant_id: step.leaving_regions(tenant.standings, tenant.naming.hubs)
-        for tenant_id, tenant in tenants.items()
-        if not tenant.freed
-    }
-    for tenant_id, regions in leaving.items():
-        for region in step.torn_regions(tenants[tenant_id].standings, frozenset(), tenants[tenant_id].newly_unlinked):
-            regions.pop(region, None)
-    for tenant_id, found in (await part(connection, leaving)).items():
-        tenant = tenants[tenant_id]
-        tenant.torn = tenant.torn - found.keys()
-        for region, parted in found.items():
-            tenant.leaving |= parted.nodes
-            tenant.kept_in |= dict.fromkeys(parted.observations, region)
+    """Finds what falls off large regions; these need not be torn."""
+    parted = await part(connection, {tenant_id: tenant.endings for tenant_id, tenant in tenants.items()})
+    for tenant_id, tenant in tenants.items():
+        found = parted.get(tenant_id, {})
+        tenant.torn = tenant.endings.keys() - found.keys()
+        for region, off in found.items():
+            tenant.leaving |= off.leaving
+            tenant.apart |= off.apart
+            tenant.kept_in |= dict.fromkeys(off.observations, region)
         tenant.links |= tenant.kept_in.keys()
 
 
@@ -171,7 +171,7 @@ async def _read_torn(connection: AsyncConnection, tenants: Mapping[str, _Tenant]
     missing: dict[str, set[Node]] = {}
     for tenant_id, tenant in tenants.items():
         tenant.links.update(*read.get(tenant_id, {}).values())
-        if tenant.torn or tenant.freed or tenant.leaving:
+        if tenant.torn or tenant.freed or tenant.kept_in:
             mentioned = {node for members in tenant.links for node in members}
             missing[tenant_id] = mentioned.difference(tenant.standings)
     for tenant_id, standings in (await identifiers.read(connection, missing)).items():
@@ -191,6 +191,7 @@ async def _settle(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -
             torn=tenant.torn,
             freed=tenant.freed,
             leaving=tenant.leaving,
+            apart=tenant.apart,
             kept_in=tenant.kept_in,
         )
         for tenant_id, tenant in tenants.items()
@@ -200,9 +201,15 @@ async def _settle(connection: AsyncConnection, tenants: Mapping[str, _Tenant]) -
         connection,
         {tenant_id: step.regions_to_load(steps[tenant_id], settled[tenant_id]) for tenant_id in tenants},
     )
+    renamed = await gather(
+        connection, {tenant_id: step.persons_to_load(steps[tenant_id], settled[tenant_id]) for tenant_id in tenants}
+    )
     return {
         tenant_id: step.differences(
-            steps[tenant_id], settled[tenant_id], tenant.facts.values, others.get(tenant_id, {})
+            steps[tenant_id],
+            settled[tenant_id],
+            tenant.facts.values,
+            {**renamed.get(tenant_id, {}), **others.get(tenant_id, {})},
         )
         for tenant_id, tenant in tenants.items()
     }
@@ -229,8 +236,9 @@ async def _write(
 
 
 def _wide(tenant: _Tenant, changed: step.Changes) -> set[Node]:
-    """The large ones of the regions that torn ones fell into: the next time, only what leaves them is to be read."""
-    if not tenant.torn:
+    """The large ones of the regions that others fell into: the next time, only what falls off them is to be read."""
+    if not tenant.torn and not tenant.leaving:
         return set()
     sizes = Counter(region for region, _ in chain(changed.new_observations, changed.observations))
-    return {region for region, size in sizes.items() if size >= WIDE and region not in tenant.naming.hubs}
+    large = {region for region, size in sizes.items() if size >= WIDE and region not in tenant.naming.hubs}
+    return large.difference(tenant.kept_in.values())

@@ -22,7 +22,7 @@ from services.chassis.migrations import migrate
 from services.chassis.settings import ServiceSettings, load
 from services.chassis.wakeups import Wakeups
 from services.ingest.erasing.expiry import forget_for_ever
-from services.ingest.erasing.run import Eraser
+from services.ingest.erasing.run import REST, Eraser
 from services.ingest.servicer.events import EventServicer
 from services.ingest.servicer.exchange_rates import ExchangeRateServicer
 from services.ingest.servicer.privacy import PrivacyServicer
@@ -43,6 +43,8 @@ _SERVICES = tuple(
 class IngestSettings(ServiceSettings):
     """What ingest is told: it alone keeps secrets at rest."""
 
+    erasing_rest: float = Field(REST, ge=0, validation_alias="TOUCHSTONE_ERASING_REST")
+    """How many times as long as an erasing took, the next one waits: the smaller, the more of its time is rewriting."""
     secrets_key_file: FilePath = Field(validation_alias="TOUCHSTONE_SECRETS_KEY_FILE")
 
     @property
@@ -70,7 +72,8 @@ async def _serve(settings: IngestSettings) -> None:
         for name, address in settings.followers.items()
     }
     people = PeopleServiceStub(followers["identity"])
-    eraser = Eraser(engine, vault, people, {name: MaintenanceServiceStub(one) for name, one in followers.items()})
+    maintenance = {name: MaintenanceServiceStub(one) for name, one in followers.items()}
+    eraser = Eraser(engine, vault, people, maintenance, rest=settings.erasing_rest)
 
     def register(grpc_server: grpc.aio.Server) -> None:
         events = EventServicer(event_log, directory, partial(record, engine, vault))  # type: ignore[abstract]  # FollowEvents: see below

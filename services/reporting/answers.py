@@ -1,21 +1,23 @@
 """Answers to requests, each read in one moment: nothing in them can disagree."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis import follow
+from services.kernel.failures import FailureError
 from services.kernel.partitions import proposed_partition
 from services.reporting.domain.definitions import SKU
-from services.reporting.domain.figures import AsOf, Report, Row
-from services.reporting.domain.named import NamedAnswer, NamedRequest, plan_named, put_together
+from services.reporting.domain.figures import AsOf, Report, Rows
+from services.reporting.domain.named import NamedAnswer, NamedPlan, NamedRequest, plan_named, put_together
 from services.reporting.domain.periods import Period, day_of
 from services.reporting.domain.reports import Plan, check_models
 from services.reporting.domain.statement import WholeStatement, compose
 from services.reporting.domain.tenants import Tenant
-from services.reporting.store import followed, products, reports, sections, statements, tenants
-from services.reporting.store.moments import Moment
+from services.reporting.remembered import Remembered
+from services.reporting.store import followed, moments, products, reports, sections, statements, tenants
 from services.reporting.wire.settings import cost_of
 
 
@@ -62,39 +64,68 @@ async def report_at(
     )
 
 
-async def _names(connection: AsyncConnection, tenant: Tenant, plan: Plan, rows: Sequence[Row]) -> Mapping[str, str]:
+async def _names(connection: AsyncConnection, tenant: Tenant, plan: Plan, rows: Rows) -> Mapping[str, str]:
     """The names for people of the products in some rows."""
     if SKU not in plan.dimensions:
         return {}
     place = plan.dimensions.index(SKU)
-    skus = {row.dimensions[place] for row in rows}
+    skus = {dimensions[place] for dimensions in rows.dimensions}
     return await products.read_names(connection, tenant.tenant_id, skus) if skus else {}
 
 
-async def named(engine: AsyncEngine, tenant_id: str, request: NamedRequest, now: float) -> NamedAnswer:
+class Question(NamedTuple):
+    """What is to be asked for a named report, as seen from what is known of the tenant."""
+
+    plan: NamedPlan
+    sections: sections.Sections
+    asked: moments.Asked
+
+
+async def named(
+    engine: AsyncEngine, remembered: Remembered, tenant_id: str, request: NamedRequest, now: float
+) -> NamedAnswer:
     """Computes a named report; `now`, in seconds of Unix time, says which day is the tenant's present one.
 
     Raises `InvalidArgumentError` naming `model` where the one asked for is not active. What the report itself has of
-    certain models that are not is left out.
+    certain models that are not is left out. `remembered` spares a round trip to read the tenant first: it is read in the
+    same moment as the figures, and these are asked for again where they should have been asked for in another way.
     """
+    proposed = proposed_partition(tenant_id)
+    guess = remembered.get(tenant_id)
+    question = None if guess is None else _guessed(guess, request, now)
     async with moment(engine) as connection:
-        look = Moment(connection)
-        proposed = proposed_partition(tenant_id)
-        known, applied = await look.begin(tenants.asked(tenant_id), followed.asked(tenant_id, proposed))
-        tenant = tenants.tenant_of(known[0]) if known else Tenant(tenant_id=tenant_id, partition=proposed)
-        plan = plan_named(request, day_of(int(now), tenant.zone), tenant.models)
-        if request.model:
-            tenant.model_version(request.model)
-        scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
-        asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plan.sections, scope=scope)
-        [rows] = await look.end(sections.asked(asked, size=request.limit))
-    found, others, names = sections.found(asked, rows)
-    return put_together(
-        tenant, plan, found, others=others, as_of=_as_of(tenant.partition, followed.applied(applied)), names=names
-    )
+        while True:
+            told = [tenants.asked(tenant_id), followed.asked(tenant_id, proposed)]
+            known, applied, *rows = await moments.read(connection, *told, *([question.asked] if question else []))
+            tenant = tenants.tenant_of(known[0]) if known else Tenant(tenant_id=tenant_id, partition=proposed)
+            if question is not None and tenant == guess:
+                break
+            remembered.put(tenant)
+            guess, before, question = tenant, question, _question(tenant, request, now)
+            if before is not None and before.asked == question.asked:
+                break
+    found, others, names = sections.found(question.sections, rows[0])
+    as_of_ = _as_of(tenant.partition, followed.applied(applied))
+    return put_together(tenant, question.plan, found, others=others, as_of=as_of_, names=names)
 
 
-async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Row | None:
+def _guessed(tenant: Tenant, request: NamedRequest, now: float) -> Question | None:
+    """The question by what is remembered of a tenant; None where it can't be asked: maybe it can by now."""
+    with suppress(FailureError):
+        return _question(tenant, request, now)
+    return None
+
+
+def _question(tenant: Tenant, request: NamedRequest, now: float) -> Question:
+    plan = plan_named(request, day_of(int(now), tenant.zone), tenant.models)
+    if request.model:
+        tenant.model_version(request.model)
+    scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
+    asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plan.sections, scope=scope)
+    return Question(plan, asked, sections.asked(asked, size=request.limit))
+
+
+async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Rows | None:
     currency = plan.total_currency(tenant.currency_code)
     if currency is None:
         return None

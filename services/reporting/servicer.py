@@ -19,6 +19,7 @@ from services.reporting.domain.reports import plan
 from services.reporting.domain.tenants import DEFAULT_MODEL
 from services.reporting.experiments.asking import differing
 from services.reporting.recount import verify
+from services.reporting.remembered import Remembered
 from services.reporting.wire.reports import metric_message, named_report_message, report_message
 from services.reporting.wire.requests import listed_by, named_request_of, request_of
 from services.reporting.wire.statements import whole_statement_message
@@ -43,6 +44,7 @@ class ReportServicer(pb_grpc.ReportServiceServicer):
         self._engine_of = engine_of
         self._parked_of = parked_of
         self._clock = clock
+        self._remembered = Remembered()
 
     async def ListMetrics(self, request: pb.ListMetricsRequest, context: Context) -> pb.ListMetricsResponse:
         """A page of the catalogue."""
@@ -64,7 +66,7 @@ class ReportServicer(pb_grpc.ReportServiceServicer):
             self._parked_of(tenant_id),
         )
         response = report_message(planned, model, report, parked)
-        if (end := offset + len(report.rows)) < report.total_size:
+        if (end := offset + len(response.rows)) < report.total_size:
             response.next_page_token = write_token(end, asked)
         return response
 
@@ -72,7 +74,7 @@ class ReportServicer(pb_grpc.ReportServiceServicer):
         """A report by its name."""
         tenant_id = callers.tenant_id()
         answer, parked = await asyncio.gather(
-            answers.named(self._engine_of(), tenant_id, named_request_of(request), self._clock()),
+            answers.named(self._engine_of(), self._remembered, tenant_id, named_request_of(request), self._clock()),
             self._parked_of(tenant_id),
         )
         return named_report_message(answer, parked)

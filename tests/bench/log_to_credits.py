@@ -69,19 +69,37 @@ def _of_shop(shop: Shop, first: int, count: int) -> Any:
 
 
 def measure(running: Followers, stored: Sequence[Shop], first: int, count: int, postgres: int) -> dict[str, Any]:
-    """Appends events and waits until their credits are committed; events a second, and processor time an event."""
+    """Appends events and waits until their credits are committed; events a second, and processor time an event.
+
+    Beside them, the pages an event that were written whole to Postgres' log: many tell of a checkpoint not long before.
+    """
     appends = arriving(stored, first, count)
     pids = {**running.pids, "postgres": postgres}
-    before = seconds_of(pids)
+    pages, before = whole_pages(running.database_url), seconds_of(pids)
     running.append(appends)
     began = time.monotonic()
     took = running.wait(WAIT_SECONDS) - began
     spent = {name: round((used - before[name]) * 1e6 / count, 1) for name, used in seconds_of(pids).items()}
-    return {"events/s": count / took, "us an event": spent, "us in all": round(sum(spent.values()), 1)}
+    return {
+        "events/s": count / took,
+        "us an event": spent,
+        "us in all": round(sum(spent.values()), 1),
+        "whole pages an event": round((whole_pages(running.database_url) - pages) / count, 2),
+    }
+
+
+def whole_pages(database_url: str) -> int:
+    """How many pages the write-ahead log of all databases has taken whole so far."""
+    with psycopg.connect(database_url) as connection:
+        return int(connection.execute("SELECT wal_fpi FROM pg_stat_wal").fetchall()[0][0])
 
 
 def log_to_credits(running: RunningSystem) -> Figure:
-    """The two sides in turn, on the Postgres of the running system."""
+    """The two sides in turn, on the Postgres of the running system, which is as one that has run for a while.
+
+    That is: both begin with events that aren't measured; indexes are in memory; and the pages of the filled side's were
+    written after the last checkpoint. At the rate wanted there would be one every few minutes (deploy/local/engines.py).
+    """
     server = running.state()["database_url"].rpartition("/")[0]
     postgres = running.state()["programs"]["postgres"]["pid"]
     stored, empty = (f"{server}/log_to_credits_{uuid4().hex}" for _ in range(2))

@@ -15,7 +15,7 @@ from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.reporting import answers, background, follower
-from services.reporting.domain.figures import value
+from services.reporting.domain.figures import computed
 from services.reporting.domain.periods import Comparison
 from services.reporting.domain.reports import Filter, Order, Plan, Request, plan
 from services.reporting.recount import verify
@@ -145,8 +145,9 @@ async def rows(
     scope = reports.Scope(tenant_id="acme", edition=0, model="conversations", currencies=("EUR",), as_of_nanos=nanos)
     async with answers.moment(engine) as connection:
         found, total = await reports.read_rows(connection, planned, scope, offset=0, limit=100)
-    assert total == len(found)
-    return [(*row.dimensions, *(value(metric, row.sums) for metric in planned.metrics)) for row in found]
+    assert total == len(found.dimensions)
+    figures = [computed(metric.name)(found.sums) for metric in planned.metrics]
+    return [(*cut, *of_row) for cut, *of_row in zip(found.dimensions, *figures, strict=True)]
 
 
 async def differing(engine: AsyncEngine) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import pytest
@@ -19,9 +19,11 @@ from services.chassis.database import open_database
 from services.chassis.follow import Entry
 from services.chassis.migrations import migrate
 from services.identity import follower, parting
+from services.identity.domain import step
 from services.identity.domain.nodes import Node, node_of
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Rules, unlinked_pairs
+from services.identity.store import identifiers as identifiers_store
 from services.identity.wire import facts as wire
 from services.kernel.identifiers import Kind
 
@@ -72,19 +74,26 @@ def observations(draw: st.DrawFn) -> event_pb2.Event:
     return event
 
 
-@st.composite
-def decisions(draw: st.DrawFn) -> event_pb2.Event:
-    visitor_and_email = st.tuples(st.just((Kind.VISITOR, 0)), st.sampled_from([(Kind.EMAIL, 0), (Kind.EMAIL, 1)]))
-    left, right = draw(visitor_and_email | st.lists(identifiers, min_size=2, max_size=2, unique=True))
-    return event_pb2.Event(
-        event_id=draw(st.sampled_from("abc")),
-        occur_time=Timestamp(seconds=draw(st.integers(0, 5))),
-        link_decision=settings_pb2.LinkDecision(
-            decision=draw(st.sampled_from([settings_pb2.LinkDecision.UNLINK, settings_pb2.LinkDecision.RELINK])),
-            left=identifier(*left),
-            right=identifier(*right),
+def decided_of(pairs: st.SearchStrategy[Sequence[identifier_pb2.Identifier]]) -> st.SearchStrategy[event_pb2.Event]:
+    return st.builds(
+        lambda pair, event_id, second, decision: event_pb2.Event(
+            event_id=event_id,
+            occur_time=Timestamp(seconds=second),
+            link_decision=settings_pb2.LinkDecision(decision=decision, left=pair[0], right=pair[1]),
         ),
+        pairs,
+        st.sampled_from("abc"),
+        st.integers(0, 5),
+        st.sampled_from([settings_pb2.LinkDecision.UNLINK, settings_pb2.LinkDecision.RELINK]),
     )
+
+
+def two_of(values: st.SearchStrategy[tuple[Kind, int]]) -> st.SearchStrategy[Sequence[tuple[Kind, int]]]:
+    return st.lists(values, min_size=2, max_size=2, unique=True)
+
+
+visitor_and_email = st.tuples(st.just((Kind.VISITOR, 0)), st.sampled_from([(Kind.EMAIL, 0), (Kind.EMAIL, 1)]))
+decisions = decided_of((visitor_and_email | two_of(identifiers)).map(lambda pair: [identifier(*one) for one in pair]))
 
 
 @st.composite
@@ -114,7 +123,7 @@ kiosk_orders = st.builds(
     st.integers(0, 3),
 )
 
-events = st.one_of(observations(), observations(), kiosk_orders, kiosk_orders, decisions(), tenant_settings())
+events = st.one_of(observations(), observations(), kiosk_orders, kiosk_orders, decisions, tenant_settings())
 # Mostly one tenant: what goes wrong needs events that meet.
 logs = st.lists(st.tuples(st.sampled_from(("acme", "acme", "acme", "basalt")), events), min_size=5, max_size=25)
 cuts = st.lists(st.integers(1, 4), min_size=5, max_size=15)
@@ -163,6 +172,14 @@ def expected(log: Sequence[tuple[str, event_pb2.Event]]) -> dict[tuple[str, Node
     return result
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _few_addresses_of_hubs_are_kept() -> Iterator[None]:
+    """So few that both happens: they say that it stays a hub, and all that it was seen with has to be read."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(step, "_KEPT_OF_HUB", 4)
+        yield
+
+
 @pytest.fixture(scope="module")
 async def engine(new_database: Callable[[], str]) -> AsyncEngine:
     url = new_database()
@@ -195,7 +212,26 @@ visits = st.one_of(
     st.builds(met, st.none(), st.integers(0, 4), st.integers(0, 13)),
     st.builds(met, st.integers(0, 5), st.integers(0, 4), st.integers(0, 13)),
 )
-strung_logs = st.lists(st.tuples(st.just("acme"), st.one_of(visits, visits, visits, events)), min_size=15, max_size=40)
+visited = st.builds(
+    lambda kind, number: (kind, number % {Kind.SESSION: 6, Kind.VISITOR: 5, Kind.EMAIL: 14}[kind]),
+    st.sampled_from([Kind.SESSION, Kind.VISITOR, Kind.EMAIL]),
+    st.integers(0, 13),
+)
+judged = decided_of(
+    two_of(visited).map(
+        lambda pair: [
+            identifier_pb2.Identifier(
+                kind=kind.value, value=f"{number}@shop.example" if kind is Kind.EMAIL else str(number)
+            )
+            for kind, number in pair
+        ]
+    )
+)
+strung_logs = st.lists(
+    st.tuples(st.just("acme"), st.one_of(visits, visits, visits, visits, judged, judged, events)),
+    min_size=15,
+    max_size=40,
+)
 
 
 @contextmanager
@@ -203,8 +239,8 @@ def every_region_large() -> Iterator[list[parting.Parted]]:
     """As if each region were one of those of which only what leaves them is read; answers what was found to leave."""
     left: list[parting.Parted] = []
 
-    async def part(connection, leaving):
-        found = await parting.part(connection, leaving)
+    async def part(connection, endings):
+        found = await parting.part(connection, endings)
         left.extend(one for regions in found.values() for one in regions.values())
         return found
 
@@ -227,6 +263,48 @@ async def test_whether_a_region_is_read_whole_changes_nothing(engine, log, sizes
     assert await state(engine) == expected(log)
 
 
+async def test_who_hangs_by_an_unlinked_hub_alone_leaves_the_region(engine):
+    first, *others, last = sorted(range(9), key=lambda number: node_of(Kind.EMAIL, f"{number}@shop.example"))
+    log = [("acme", met(number, None, mail)) for number, pair in enumerate(pairwise([first, *others])) for mail in pair]
+    log += [("acme", met(None, 0, number)) for number in (first, last)]
+    log += [("acme", decided("UNLINK", 1, (Kind.VISITOR, "0"), (Kind.EMAIL, f"{last}@shop.example")))]
+    log += [("acme", ruled(3, (Kind.VISITOR, "0")))]
+    sizes = [len(log) - 2, 1, 1]
+    await applied(engine, log, sizes)
+    whole = await everything(engine)
+
+    with every_region_large() as left:
+        await applied(engine, log, sizes)
+
+    assert await everything(engine) == whole
+    assert [len(one.leaving) for one in left] == [2]
+
+
+async def test_who_is_unlinked_and_relinked_is_found_without_reading_the_region(engine, monkeypatch):
+    first, *others, last = sorted(range(9), key=lambda number: node_of(Kind.EMAIL, f"{number}@shop.example"))
+    log = [("acme", met(number, None, mail)) for number, pair in enumerate(pairwise([first, *others])) for mail in pair]
+    log += [("acme", met(None, 0, number)) for number in (first, last)] + [("acme", met(20, None, last))]
+    visitor, mail = (Kind.VISITOR, "0"), (Kind.EMAIL, f"{last}@shop.example")
+    # What is unlinked first makes the region a large one.
+    log += [("acme", decided("UNLINK", 1, visitor, (Kind.SESSION, "20")))]
+    log += [("acme", decided(decision, 2 + i, visitor, mail)) for i, decision in enumerate(("UNLINK", "RELINK") * 2)]
+    asked = []
+    read = identifiers_store.read_regions
+
+    async def read_regions(connection, regions):
+        asked.append({region for of_tenant in regions.values() for region in of_tenant})
+        return await read(connection, regions)
+
+    monkeypatch.setattr(identifiers_store, "read_regions", read_regions)
+    for end in range(len(log) - 4, len(log) + 1):
+        with every_region_large() as left:
+            await applied(engine, log[:end], [len(log) - 5, 1, 1, 1, 1, 1])
+        assert await state(engine) == expected(log[:end])
+
+    assert [(len(one.leaving), len(one.apart)) for one in left] == [(0, 2), (0, 2)]
+    assert not any(asked[-8:])
+
+
 async def test_only_what_leaves_a_large_region_is_read(engine):
     # Sessions of ten people each, and a kiosk between each two of them.
     log = [("acme", met(number // 10, None, number)) for number in range(60)]
@@ -239,7 +317,7 @@ async def test_only_what_leaves_a_large_region_is_read(engine):
     assert await state(engine) == expected(log)
     # The kiosk, its session and the ten people; where the region's name leaves with them, all of it is read.
     assert 1 <= len(left) <= 5
-    assert all(len(one.nodes) == 12 for one in left)
+    assert all(len(one.leaving) == 12 and not one.apart for one in left)
 
 
 @given(log=logs, sizes=cuts)

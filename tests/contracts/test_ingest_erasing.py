@@ -27,6 +27,7 @@ from services.ingest.domain.events import Limits
 from services.ingest.domain.privacy import Demand, DemandKind, Named, State
 from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import Tenant, TenantTerms
+from services.ingest.erasing.planning import IdentityBehindError
 from services.ingest.erasing.run import Eraser
 from services.ingest.store import parked, privacy, rewriting, tenants
 from services.ingest.store.event_log import EventLog
@@ -93,8 +94,14 @@ class House(NamedTuple):
     async def request(self, request_id: str) -> Any:
         return await privacy.find_request(self.engine, tenant_id="acme", request_id=request_id)
 
-    def eraser(self, behind: int = 0) -> Eraser:
-        return Eraser(self.engine, self.vault, People(self, behind), Followers.all(self), gather=timedelta(0))
+    def eraser(self, behind: int = 0, rest: float = 0) -> Eraser:
+        return Eraser(
+            self.engine, self.vault, People(self, behind), Followers.all(self), gather=timedelta(0), rest=rest
+        )
+
+    async def change(self, statement: str) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement))
 
     async def log_id(self) -> str:
         async with self.engine.connect() as connection:
@@ -477,6 +484,65 @@ async def test_what_is_asked_for_together_is_erased_together(house: House) -> No
         )
     assert await eraser.erase(), "one has waited for long enough"
     assert {(await house.request(one)).state for one in (first, second)} == {State.DONE}
+
+
+async def rested_from(house: House, minutes: int) -> Eraser:
+    """An eraser after an erasing that took so long."""
+    await house.append(*HER_STORY, *HIS_STORY)
+    await house.ask(Identifier(Kind.EMAIL, JANES_HASH))
+    with pytest.raises(IdentityBehindError):
+        await house.eraser(behind=1).erase()
+    await house.change(f"UPDATE erasure SET begin_time = begin_time - interval '{minutes} minutes'")
+    eraser = house.eraser(rest=20)
+    assert await eraser.erase()
+    return eraser
+
+
+async def test_the_next_one_begins_when_the_installation_has_rested(house: House) -> None:
+    eraser = await rested_from(house, minutes=30)
+    second = await house.ask(Identifier(Kind.CUSTOMER, "7001234567891"))
+    log_id = await house.log_id()
+
+    assert not await eraser.erase()
+    assert not await house.eraser().erase(), "the rest is that of the last erasing, whoever goes on"
+    told = await house.request(second)
+    assert (told.state, await house.log_id()) == (State.PENDING, log_id)
+    assert timedelta(hours=10) <= told.latest_begin_time - told.create_time < timedelta(hours=10, minutes=1)
+
+    await house.change("UPDATE erasing_rest SET until_time = until_time - interval '10 hours 1 minute'")
+    assert await eraser.erase()
+    told = await house.request(second)
+    assert (told.state, told.latest_begin_time) == (State.DONE, None)
+
+
+async def test_nobody_waits_for_longer_than_a_day(house: House) -> None:
+    eraser = await rested_from(house, minutes=600)
+    second = await house.ask(Identifier(Kind.CUSTOMER, "7001234567891"))
+    told = await house.request(second)
+    assert told.latest_begin_time - told.create_time == timedelta(days=1)
+
+    await house.change("UPDATE privacy_request SET create_time = create_time - interval '23 h 59 min' WHERE state = 1")
+    assert not await eraser.erase()
+    third = await house.ask(Identifier(Kind.VISITOR, "vis-stranger-77"))
+    await house.change("UPDATE privacy_request SET create_time = create_time - interval '1 min' WHERE state = 1")
+    assert await eraser.erase()
+    assert {(await house.request(one)).state for one in (second, third)} == {State.DONE}
+
+
+async def test_the_first_begins_at_once_and_who_comes_meanwhile_within_a_day(house: House) -> None:
+    await house.append(*HER_STORY, *HIS_STORY)
+    hers = await house.ask(Identifier(Kind.EMAIL, JANES_HASH))
+    known = await house.ask(Identifier(Kind.EMAIL, JANES_HASH), kind=DemandKind.ACCESS, source="shop", name="a")
+    told = await house.request(hers)
+    assert told.latest_begin_time - told.create_time == timedelta(minutes=1)
+    assert (await house.request(known)).latest_begin_time is None
+
+    with pytest.raises(IdentityBehindError):
+        await house.eraser(behind=1).erase()
+    his = await house.ask(Identifier(Kind.CUSTOMER, "7001234567891"))
+    told = await house.request(his)
+    assert told.latest_begin_time - told.create_time == timedelta(days=1)
+    assert ((await house.request(hers)).state, (await house.request(hers)).latest_begin_time) == (State.RUNNING, None)
 
 
 async def test_orders_name_whom_they_are_of(house: House) -> None:

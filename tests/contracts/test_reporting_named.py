@@ -19,6 +19,7 @@ from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.definitions import Sum
 from services.reporting.domain.named_reports import REPORTS
 from services.reporting.servicer import ReportServicer
+from services.reporting.store import moments
 from tests.contracts.test_reporting_answers import EUR, PARTITION, acting, complete, engine, nothing_told, tell
 
 __all__ = ["engine", "nothing_told"]
@@ -293,6 +294,48 @@ async def test_a_figure_that_two_models_lead_to_is_told_while_one_is_active(serv
     request = pb.RunReportRequest(metrics=["sessions", led_to], start_date="2026-11-01", end_date="2026-11-30")
     with pytest.raises(InvalidArgumentError, match=r"metrics\[1\]: .*none of which is active; there are: conv"):
         await servicer.RunReport(request, None)
+
+
+async def test_what_is_remembered_of_a_tenant_spares_a_look_and_never_answers(servicer, engine, monkeypatch):
+    looks = []
+
+    async def looked(connection, *asked):
+        looks.append(asked)
+        return await read(connection, *asked)
+
+    read = moments.read
+    monkeypatch.setattr(moments, "read", looked)
+    days = {"start_date": "2026-11-01", "end_date": "2026-11-20"}
+
+    async def asked_in(looks_taken: int) -> tuple[str, float, list[str]]:
+        looks.clear()
+        answer = await ask(servicer, "sales", **days)
+        assert len(looks) == looks_taken
+        sold = [
+            row.dimensions["day"] for row in answer.daily.rows if row.metrics["turnover_after_contact"].money.micros
+        ]
+        return answer.metadata.time_zone, figure(answer.totals.metrics, "turnover_after_contact"), sold
+
+    assert await asked_in(2) == ("UTC", 0, [])
+    assert await asked_in(1) == ("UTC", 0, [])
+
+    await tell_settings(engine)
+    await tell(engine, sale("1", "2026-11-02T23:30:00", 100, contact=CHAT))
+    assert await asked_in(2) == ("Europe/Madrid", 100, ["2026-11-03"])
+    await tell(engine, sale("2", "2026-11-05T10:00:00", 50, contact=CHAT), first=2)
+    assert await asked_in(1) == ("Europe/Madrid", 150, ["2026-11-03", "2026-11-05"])
+
+    again = sale("1", "2026-11-02T23:30:00", 70, contact=CHAT)
+    again.edition = 5
+    await tell(engine, again, complete(5, contact=2), first=3)
+    assert await asked_in(2) == ("Europe/Madrid", 70, ["2026-11-03"])
+    # What can't be asked by what is remembered may be by what is so now, and the other way round.
+    with pytest.raises(InvalidArgumentError, match="no active model 'conversations'"):
+        await ask(servicer, "roi", model="conversations", **days)
+    await tell(engine, complete(6, conversations=1), first=5)
+    assert (await ask(servicer, "roi", model="conversations", **days)).metadata.model_version == 1
+    with pytest.raises(InvalidArgumentError, match="no active model 'contact'"):
+        await ask(servicer, "roi", model="contact", **days)
 
 
 @pytest.mark.parametrize("name", sorted(REPORTS))

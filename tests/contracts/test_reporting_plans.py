@@ -5,7 +5,7 @@ Plans are kept, so they are looked at where they were made while Postgres took e
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 
 import psycopg
@@ -20,10 +20,14 @@ from touchstone.reporting.v1 import report_service_pb2 as pb
 from services.chassis.database import open_database
 from services.chassis.follow import Entry, Follower
 from services.chassis.migrations import migrate
+from services.reporting.domain.conversion import NO_RATE
 from services.reporting.domain.named_reports import REPORTS
+from services.reporting.domain.rate_history import RateChange
+from services.reporting.domain.tenants import Tenant
 from services.reporting.experiments.summing import count_some
 from services.reporting.follower import apply_credits, apply_events
 from services.reporting.servicer import ReportServicer
+from services.reporting.store import conversions, ledger_reading
 from tests.contracts.experimenting import experiment, exposure
 from tests.contracts.experimenting import order as bought_by
 from tests.contracts.test_reporting_answers import MIGRATIONS, PARTITION, acting, order, tell
@@ -157,6 +161,26 @@ def happened() -> list[event_pb2.Event]:
 
 async def applied(apply, entries, connection, partition):
     return await apply(connection, partition, entries)
+
+
+@pytest.mark.parametrize("analysed", [True, False], ids=["known to be empty", "not known"])
+async def test_orders_of_a_changed_rate_are_found_by_their_key(engine, plans):
+    tenant = Tenant(tenant_id="acme", partition=PARTITION)
+    day, change = (date(2026, 11, 20), 0, 86_400), RateChange("USD", 0, 0, 1, NO_RATE, NO_RATE)
+    await tell(engine, *sold(0, 300))
+    plans.clear()
+    async with engine.connect() as connection:
+        for _ in range(12):
+            await conversions.read_placed(
+                connection, tenant_id="acme", currency_code="USD", after=(0, 0, "", ""), last_seconds=86_400, count=100
+            )
+            await ledger_reading.read_rated(connection, tenant, [day], [change], after=(0, 0, "", "", 0), count=100)
+
+    found = [scan for told in plans for scan in scans(told["Plan"]) if scan.get("Relation Name") == "order_fact"]
+    assert len(found) == 24
+    for scan in found:
+        assert scan.get("Index Name") == "order_fact_pkey", scan
+        assert "order_id" in scan["Index Cond"], scan
 
 
 @pytest.mark.parametrize("analysed", [True, False], ids=["known to be empty", "not known"])

@@ -1,7 +1,7 @@
 """The pages for people in a real browser: what they hold, what moves by itself, and what they say when something is wrong."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,7 +13,10 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is not here: apt-get install --no-install-recommends chromium"
 )
 
-REPORTS = ("revenue-impact", "sales", "roi", "products", "bots", "bot-flow", "overview", "records", "experiments")
+REPORTS = (
+    *("revenue-impact", "sales", "roi", "products", "bots", "bot-flow", "overview"),
+    *("popularity", "experiments", "records", "evidence", "ledger"),
+)
 WATCHING = """
 window.streams = [];
 window.said = text => text;
@@ -56,11 +59,15 @@ def opened(page: Page, mesh: RunningSystem, address: str) -> Page:
     return page
 
 
-def bought(number: int) -> Event:
-    """An order of ten euros, a moment ago."""
+def at(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def bought(number: int, moment: datetime | None = None) -> Event:
+    """An order of ten euros, of a moment or of this one."""
     order = {"orderId": f"{number}", "platform": "CUSTOM", "status": "completed", "currencyCode": "EUR"}
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"eventId": f"page-{number}", "occurTime": at, "order": {**order, "totalMicros": "10000000"}}
+    occur_time = at(moment or datetime.now(UTC))
+    return {"eventId": f"page-{number}", "occurTime": occur_time, "order": {**order, "totalMicros": "10000000"}}
 
 
 def test_the_reference_tells_of_every_address(mesh: RunningSystem, browser: Page) -> None:
@@ -130,10 +137,66 @@ def test_every_report_opens_by_keys_and_fits_a_phone(mesh: RunningSystem, shop: 
 def test_records_are_shown_and_kept_as_a_file(mesh: RunningSystem, shop: Shop, browser: Page) -> None:
     shop.append([bought(7)])
     page = opened(browser, mesh, f"/?report=records#token={shop.token}")
-    page.until("document.querySelector('.records tbody')?.innerText.includes('€10.00')")
+    page.until("document.querySelector('.words tbody')?.innerText.includes('€10.00')")
+    # A file that needs nobody to choose where it goes.
+    page.answer("""showSaveFilePicker = async ({ suggestedName }) =>
+        (await navigator.storage.getDirectory()).getFileHandle(suggestedName, { create: true })""")
     page.answer("document.querySelector('[data-format=csv]').click()")
-    said = page.until("document.getElementById('download').innerText.match(/(.+) is complete: 1 records/)?.[1]")
+    kept = page.until("document.getElementById('download').innerText.match(/(.+) is complete: 1 records/)?.[1]")
+    read = f"(await (await (await navigator.storage.getDirectory()).getFileHandle('{kept}')).getFile()).text()"
+    assert "completed" in page.answer(f"(async () => {read})()")
+    # Where browsers can't do that, the file is handed over when it is complete.
+    page.answer("showSaveFilePicker = undefined")
+    page.answer("document.querySelector('[data-format=json]').click()")
+    said = page.until("document.getElementById('download').innerText.match(/(.+json) is complete: 1 records/)?.[1]")
     assert said.startswith(f"touchstone-{shop.tenant}-orders-")
+
+
+def test_an_order_leads_to_its_evidence_and_a_day_to_its_ledger(mesh: RunningSystem, shop: Shop, browser: Page) -> None:
+    before = datetime.now(UTC) - timedelta(days=2)
+    chat = {"channel": "CHAT", "action": "MESSAGE", "conversationId": "c-1"}
+    known = {"email": "shopper@example.com"}
+    touches = [
+        {"eventId": f"touch-{minutes}", "occurTime": at(before - timedelta(minutes=minutes)), "identifiers": known}
+        | {"interaction": chat | {"answer": answer}}
+        for minutes, answer in ((50, "NOT_ANSWERED"), (20, "HELPFUL"))
+    ]
+    shop.append([*touches, bought(8, before) | {"identifiers": known}])
+    shop.settle()
+    page = opened(browser, mesh, f"/?report=records#token={shop.token}")
+    page.until("!!document.querySelector('#tables tbody a')")
+    page.answer("document.querySelector('#tables tbody a').focus()")
+    page.press("Enter", 13)
+    page.until("document.querySelectorAll('.way li').length === 3")
+    assert "Order 8 of api" in page.text()
+    shown = page.answer("[...document.querySelectorAll('.way .verdict')].map(one => one.innerText)")
+    assert shown == ["The answer did not help · E-mail address", "Credited · E-mail address"]
+    assert "20 min before" in page.answer("document.querySelector('.way .credited').innerText")
+    assert page.answer("document.activeElement.id") == "figures"
+
+    page.answer("document.querySelector('#reports [data-report=revenue-impact]').click()")
+    page.until("document.querySelectorAll('#daily a').length === 30")
+    page.answer("document.querySelectorAll('#daily tbody tr')[27].querySelector('a').click()")
+    page.until("document.querySelector('.changes tbody')?.innerText.includes('Order told late')")
+    assert page.answer("document.querySelector('.changes tbody tr').cells[6].innerText") == "+€10.00"
+    page.answer("document.querySelector('[name=since]').value = '2100-01-01T00:00'")
+    page.answer("document.querySelector('.chooser form').requestSubmit()")
+    page.until("document.getElementById('tables').innerText.includes('Nothing was told of this day after it was over')")
+    assert page.answer("document.getElementById('problem').hidden")
+
+
+def test_what_sells_best_and_what_may_be_said_of_it(mesh: RunningSystem, shop: Shop, browser: Page) -> None:
+    bag = {"lineId": "1", "sku": "BAG", "quantity": "12", "netMicros": "6000000"}
+    cup = {"lineId": "2", "sku": "CUP", "quantity": "3", "netMicros": "4000000"}
+    sold = bought(9)
+    shop.append([sold | {"order": sold["order"] | {"lines": [bag, cup]}}])
+    page = opened(browser, mesh, f"/?report=popularity#token={shop.token}")
+    page.until("document.querySelector('blockquote')?.innerText.includes('12 ')")
+    ranked = "[...document.querySelectorAll('tr.chosen > *')].map(one => one.innerText)"
+    assert page.answer(ranked) == ["BAG", "1", "100.0%", "12", "12", "12"]
+    page.answer("[...document.querySelectorAll('#tables a')].find(one => one.innerText === 'CUP').click()")
+    page.until("document.getElementById('proof-title')?.innerText.includes('CUP')")
+    assert page.answer(ranked)[:2] == ["CUP", "2"]
 
 
 def test_who_has_no_valid_token_is_told_what_to_do(mesh: RunningSystem, shop: Shop, browser: Page) -> None:
@@ -143,3 +206,16 @@ def test_who_has_no_valid_token_is_told_what_to_do(mesh: RunningSystem, shop: Sh
     page.answer(f"document.getElementById('token').value = '{shop.token}'")
     page.press("Enter", 13)
     page.until("document.getElementById('live').checkVisibility() && document.getElementById('problem').hidden")
+
+
+def test_a_moment_by_a_zones_clock(mesh: RunningSystem, browser: Page) -> None:
+    page = opened(browser, mesh, "/")
+    page.until("document.readyState === 'complete'")
+    for local, zone, moment in (
+        ("2026-03-29T01:30", "Europe/Madrid", "2026-03-29T00:30:00.000Z"),
+        ("2026-03-29T03:30", "Europe/Madrid", "2026-03-29T01:30:00.000Z"),
+        ("2026-11-20T09:30", "America/St_Johns", "2026-11-20T13:00:00.000Z"),
+        ("2026-11-20T00:00", "Pacific/Apia", "2026-11-19T11:00:00.000Z"),
+    ):
+        instant = f"import('/dashboard/periods.js').then(one => one.instant('{local}', '{zone}'))"
+        assert page.answer(instant) == moment, (local, zone)

@@ -1,5 +1,6 @@
 """By columns, a model says of every order what it says of each order by itself."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from random import Random
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from services.attribution.domain.attribute import Around, People, consider, judge
 from services.attribution.domain.baskets import Seen
 from services.attribution.domain.conversations import Stage, Step
-from services.attribution.domain.models import HOUR, Anchor, Basis, Model, Rule, TouchFilter
+from services.attribution.domain.decide import decide
+from services.attribution.domain.models import DEFAULT_MODELS, HOUR, Anchor, Basis, Model, Rule, TouchFilter
 from services.attribution.domain.orders import NO_VERSION, Line, Notice, Platform, Refund, State, Told, known_order
 from services.attribution.domain.rules import Rules
 from services.attribution.domain.snapshot import COUNTED, snapshot
@@ -279,6 +281,21 @@ def test_by_columns_and_one_by_one(seed):
         expected_moves = {order: why for order, pair in enumerate(pairs) if (why := reason(*pair))}
         found = moves(outcomes[one], outcomes[other])
         assert dict(zip(found.order.tolist(), found.reason.tolist(), strict=True)) == expected_moves
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32))
+def test_credits_are_the_same_where_nobody_asks_why(seed):
+    shop = Shop(seed)
+    persons = {one: person for one, person in shop.persons.items() if one not in shop.hubs}
+    known = People(persons, shop.hubs | shop.blocked)
+    around = Around(shop.touches, shop.steps, shop.seen)
+    for models in (DEFAULT_MODELS, tuple(replace(shop.model(), name=str(number)) for number in range(4))):
+        rules = Rules(blocked=shop.blocked, count_crawlers=shop.count_crawlers, models=models)
+        for _, sale in shop.orders:
+            explained = decide(sale, around, rules, known)
+            without = tuple(one._replace(considered=()) for one in explained)
+            assert decide(sale, around, rules, known, verdicts=False) == without
 
 
 @settings(max_examples=6)

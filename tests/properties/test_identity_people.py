@@ -1,24 +1,26 @@
 """People are a pure function of the set of observations, decisions and rules, whatever their order."""
 
 from itertools import combinations
+from operator import attrgetter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.identity.domain.facts import Facts
 from services.identity.domain.nodes import kind_of, naming_key, node_of, pair_of
-from services.identity.domain.parting import Parting
+from services.identity.domain.parting import Endings, Parting, endings
 from services.identity.domain.people import hubs, people
 from services.identity.domain.rules import Decision, Rules, newer_decisions, unlinked_pairs
 from services.identity.domain.step import (
     Standing,
     Step,
     differences,
+    hubs_in_question,
     name,
     place_if_known,
     regions_to_load,
     settle,
-    torn_regions,
 )
 from services.kernel.identifiers import Kind
 
@@ -116,6 +118,26 @@ def test_nobody_who_has_more_than_a_session_is_named_anew_by_another(observed, d
     assert {node: after[node] for node in kept} == kept
 
 
+def test_a_kiosk_of_many_stays_one_by_what_is_kept_of_it_however_many_it_was_seen_with():
+    kiosk, limit = node_of(Kind.VISITOR, "kiosk"), Rules().limits[Kind.VISITOR]
+    seen = {pair_of(kiosk, node_of(Kind.EMAIL, str(number))) for number in range(5_000)}
+    naming = name({}, seen, {}, Rules(), frozenset())
+    emails = naming.emails[kiosk]
+    assert kiosk in naming.hubs
+    assert len(emails) < 100
+
+    standings = {kiosk: Standing("kiosk", kiosk, kiosk, True, True, emails)}
+    other = pair_of(kiosk, node_of(Kind.EMAIL, "other"))
+    assert name(standings, {other}, {}, Rules(), frozenset()).emails[kiosk] == tuple(
+        sorted({*emails, node_of(Kind.EMAIL, "other")})[: len(emails)]
+    )
+    pairs_kept = [pair_of(kiosk, email) for email in emails]
+    for apart in ([other], pairs_kept[limit + 1 :]):
+        assert hubs_in_question(standings, Rules(), Rules(), apart, frozenset(apart)) == set()
+    few = pairs_kept[limit:]
+    assert hubs_in_question(standings, Rules(), Rules(), few, frozenset(few)) == {kiosk}
+
+
 @given(st.lists(st.lists(observations, max_size=6), max_size=6))
 @settings(max_examples=150, deadline=None)
 def test_steps_lead_where_everything_at_once_does(batches):
@@ -124,7 +146,7 @@ def test_steps_lead_where_everything_at_once_does(batches):
     for batch in batches:
         new = {one for one in batch if place_if_known(one, kept) is None or one not in seen}
         naming = name(kept, new, {}, Rules(), frozenset())
-        torn = torn_regions(kept, naming.hubs, ())
+        torn = endings(kept, naming.hubs, ()).keys()
         again = {one for one in seen if any(kept[node].region in torn for node in one)}
         step = Step.of(
             standings=kept, links=new | again, unlinked=frozenset(), naming=naming, torn=torn, freed=frozenset()
@@ -142,28 +164,83 @@ def test_steps_lead_where_everything_at_once_does(batches):
     assert {node: standing.person for node, standing in kept.items()} == people(seen, nobody, frozenset())
 
 
-@given(st.lists(observations, min_size=1, max_size=25), st.data())
+def walked(observed, standings, walk, unlinked):
+    """Lets a walk go on until it asks for nobody; answers how many observations it was told of."""
+    told = 0
+    while walk.asked:
+        found = {node: [one for one in observed if node in one][:most] for node, most in walk.asked.items()}
+        told += sum(map(len, found.values()))
+        walk.take(found, standings, unlinked)
+    return told
+
+
+def standing_of(observed, unlinked):
+    regions, persons = people(observed, frozenset(), frozenset()), people(observed, frozenset(), unlinked)
+    return {node: Standing("", regions[node], persons[node], True, False, ()) for node in regions}
+
+
+@given(st.data(), st.lists(observations, min_size=1, max_size=25), st.frozensets(pairs, max_size=3))
 @settings(max_examples=150, deadline=None)
-def test_all_parts_but_one_are_found_when_identifiers_leave_a_region(observed, data):
-    regions = people(observed, frozenset(), frozenset())
-    region = regions[observed[0][0]]
-    mine = {members for members in observed if regions[members[0]] == region}
-    leaving = data.draw(
-        st.sets(st.sampled_from(sorted(node for node in regions if regions[node] == region)), min_size=1)
-    )
+def test_all_parts_of_a_person_but_one_are_found_where_links_end(data, observed, unlinked):
+    before = standing_of(observed, unlinked)
+    region = before[observed[0][0]].region
+    mine = sorted({members for members in observed if before[members[0]].region == region})
+    inside = sorted({node for members in mine for node in members})
+    leaving = data.draw(st.sets(st.sampled_from(inside), max_size=3))
+    seen_together = sorted({pair for members in mine for pair in combinations(members, 2)})
+    parted = data.draw(st.sets(st.sampled_from(seen_together), max_size=3)) if seen_together else set()
 
-    walk, asked, most = Parting(leaving), leaving, len(mine) + 1
-    for round_ in range(60):
-        found = {node: [members for members in sorted(mine) if node in members][:most] for node in asked}
-        told = {members for every in found.values() for members in every}
-        walk.take(told, frozenset(), {node for node in asked if len(found[node]) < most})
-        asked, most = walk.asking(1 + round_), 1 << round_
-
-    left, seen = walk.parted()
+    torn = endings(before, leaving, parted).get(region, Endings(set(), set(), {}))
     clear = [tuple(node for node in members if node not in leaving) for members in mine]
-    after = people([members for members in clear if members], frozenset(), frozenset())
-    parts = [{node for node in after if after[node] == name} for name in set(after.values())]
-    assert asked == set()
-    assert all(part <= left or part.isdisjoint(left) for part in parts)
-    assert sum(part.isdisjoint(left) for part in parts) <= 1
-    assert {members for members in mine if not left.isdisjoint(members)} <= seen
+    for known_by, ends, apart in (
+        (attrgetter("person"), torn.persons, unlinked | torn.unlinked),
+        (attrgetter("region"), dict.fromkeys(leaving, region), frozenset()),
+    ):
+        walk = Parting(ends, leaving, known_by)
+        walked(mine, before, walk, apart)
+        after = people(clear, frozenset(), apart)
+        parts: dict[int, dict[int, set[int]]] = {}
+        for node, person in after.items():
+            parts.setdefault(known_by(before[node]), {}).setdefault(person, set()).add(node)
+        left = walk.parted()
+        if left is None:
+            # A part took the name with it by which others are known.
+            assert any(was in leaving or len(of_one) > 1 for was, of_one in parts.items())
+            continue
+        assert all(
+            part <= left.nodes or part.isdisjoint(left.nodes) for of_one in parts.values() for part in of_one.values()
+        )
+        for was, of_one in parts.items():
+            rest = [part for part in of_one.values() if part.isdisjoint(left.nodes)]
+            assert len(rest) <= 1
+            assert not rest or was in rest[0]
+        assert {members for members in mine if not left.nodes.isdisjoint(members)} <= left.seen
+
+
+@pytest.mark.parametrize(("small", "kiosks"), [(0, 0), (3, 1), (40, 3), (200, 0)])
+def test_a_walk_takes_as_long_as_what_falls_off_is_large(small, kiosks):
+    """Of a shop with a kiosk of 3,000 addresses, each seen in five visits, somebody with a few is unlinked."""
+    node = {(kind, number): node_of(kind, f"{number}") for kind in Kind for number in range(16_000)}
+    desk = node[Kind.SESSION, 15_999]
+    observed = {pair_of(desk, node[Kind.EMAIL, number]) for number in range(3_000)}
+    observed |= {pair_of(node[Kind.EMAIL, visit // 5], node[Kind.VISITOR, visit]) for visit in range(15_000)}
+    hers, her_visitor = node[Kind.EMAIL, 15_998], node[Kind.VISITOR, 15_998]
+    observed |= {pair_of(hers, her_visitor), pair_of(desk, hers)}
+    observed |= {pair_of(her_visitor, node[Kind.SESSION, number]) for number in range(small)}
+    observed |= {pair_of(hers, node[Kind.CONVERSATION, number]) for number in range(kiosks)}
+    mentioning: dict[int, list[tuple[int, ...]]] = {}
+    for members in sorted(observed):
+        for one in members:
+            mentioning.setdefault(one, []).append(members)
+    standings = standing_of(observed, frozenset())
+    torn = endings(standings, frozenset(), [pair_of(desk, hers)])[standings[hers].region]
+
+    walk, told = Parting(torn.persons, torn.hubs, attrgetter("person")), 0
+    while walk.asked:
+        found = {one: mentioning[one][:most] for one, most in walk.asked.items()}
+        told += sum(map(len, found.values()))
+        walk.take(found, standings, torn.unlinked)
+
+    parted = walk.parted()
+    assert parted is None or len(parted.nodes) == 2 + small + kiosks
+    assert told < 400 + 10 * small

@@ -42,8 +42,10 @@ def line_amount(line: SnapshotLine, basis: Basis) -> Amount:
 def _shipping_tax(order: Snapshot) -> int:
     """The tax on shipping: shops tell all tax and that of the lines, the rest is of shipping and fees by amount."""
     shipping, fees = max(order.shipping_micros, 0), max(order.fee_micros, 0)
+    if not shipping:
+        return 0
     rest = order.tax_micros - sum(line.gross_tax_micros for line in order.lines)
-    if rest <= 0 or not shipping:
+    if rest <= 0:
         return 0
     return split(rest, [shipping, fees], order.currency_code)[0] if fees else rest
 

@@ -102,9 +102,18 @@ def attribute(order: Snapshot, touches: Sequence[Touch], model: Model, people: P
 
 
 def consider(
-    order: Snapshot, around: Around, people: People, models: Sequence[Model], *, count_crawlers: bool = False
+    order: Snapshot,
+    around: Around,
+    people: People,
+    models: Sequence[Model],
+    *,
+    count_crawlers: bool = False,
+    verdicts: bool = True,
 ) -> Considering:
-    """What is tied to the order and by what: found once, for all of the models."""
+    """What is tied to the order and by what: found once, for all of the models.
+
+    Without `verdicts`, conversations that none of the models credits are left out.
+    """
     if not around.touches and not around.steps:
         return Considering(order, count_crawlers, (), (), ())
     who = buyer(order, people)
@@ -112,16 +121,22 @@ def consider(
     whole: list[Tied] = []
     if any(model.conversational for model in models):
         by_agents = handled(around.touches, around.steps)
-        whole = _tied(who, conversations(around.touches, around.steps, people.nobody), people, by_agents)
+        among = by_agents if not verdicts and _handled_only(models) else None
+        whole = _tied(who, conversations(around.touches, around.steps, people.nobody, among), people, by_agents)
     seen: list[Seen] = []
     if any(model.through_cart for model in models):
         seen = [one for one in around.seen if _is_theirs(who, one, people) and (count_crawlers or not one.crawler)]
     return Considering(order, count_crawlers, _tied(who, around.touches, people, by_agents), whole, seen)
 
 
+def _handled_only(models: Sequence[Model]) -> bool:
+    """True when no model credits a conversation in which no human agent took part."""
+    return all(model.filter.handled_only for model in models if model.anchor is Anchor.CONVERSATION)
+
+
 def _tied(who: Buyer, touches: Sequence[Touch], people: People, by_agents: frozenset[str]) -> list[Tied]:
     found = []
-    for touch in sorted(touches, key=touch_order):
+    for touch in sorted(touches, key=touch_order) if len(touches) > 1 else touches:
         tier = tie(who, touch.identifiers, people)
         if tier is not None or not who.nobody.isdisjoint(touch.identifiers):
             conflict = tier is Tier.PERSON and contradicts(who, touch.identifiers, people)
@@ -146,23 +161,40 @@ def judge(considering: Considering, model: Model, *, verdicts: bool = True) -> A
     excluded = _excluded(order, model)
     sale = Sale(order.order_time, excluded is None, considering.count_crawlers)
     candidates = considering.conversations if model.anchor is Anchor.CONVERSATION else considering.touches
+    if not verdicts:
+        if excluded is not None:
+            return nothing(model.name, model.version, excluded)
+        # The channel is what most touches fail by, and asking for it alone costs the least.
+        heard = [one for one in candidates if model.looks_at(one.touch.channel)] if model.channels else candidates
+        eligible = [one for one in heard if refusal(one, sale, model) is None]
+        if not eligible:
+            return nothing(model.name, model.version, excluded)
+        matched_by, credits_, _ = _earned(considering, eligible, model)
+        return _attribution(model, excluded, matched_by, credits_, ())
     refused = [refusal(one, sale, model) for one in candidates]
     eligible = [one for one, why in zip(candidates, refused, strict=True) if why is None]
-    if not eligible and not verdicts:
-        return nothing(model.name, model.version, excluded)
     matched_by, credits_, told = _earned(considering, eligible, model)
     reasons = iter(told)
+    considered = [
+        Considered(one.touch, next(reasons) if why is None else why, one.tier)
+        for one, why in zip(candidates, refused, strict=True)
+    ]
+    return _attribution(model, excluded, matched_by, credits_, tuple(considered))
+
+
+def _attribution(
+    model: Model,
+    excluded: Exclusion | None,
+    matched_by: Tier | None,
+    credits_: tuple[Credit, ...],
+    considered: tuple[Considered, ...],
+) -> Attribution:
     return Attribution(
         model=model.name,
         model_version=model.version,
         matched_by=matched_by,
         credits=credits_,
-        considered=tuple(
-            Considered(one.touch, next(reasons) if why is None else why, one.tier)
-            for one, why in zip(candidates, refused, strict=True)
-        )
-        if verdicts
-        else (),
+        considered=considered,
         excluded=excluded,
         open=excluded is None and (model.by_line or matched_by in (None, Tier.PERSON)),
     )

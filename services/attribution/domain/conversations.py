@@ -46,15 +46,25 @@ WEBSITE = frozenset({"", "website"})
 """Touchpoints on the shop's own pages."""
 
 
-def conversations(touches: Iterable[Touch], steps: Iterable[Step], nobody: AbstractSet[Identifier]) -> list[Touch]:
+def conversations(
+    touches: Iterable[Touch],
+    steps: Iterable[Step],
+    nobody: AbstractSet[Identifier],
+    among: AbstractSet[str] | None = None,
+) -> list[Touch]:
     """Each conversation as one touch, by id; its events are the steps and the interactions that name it.
 
-    A conversation whose id names nobody, or in which nothing was written, is none.
+    A conversation whose id names nobody, or in which nothing was written, is none. Where `among` is told, those alone
+    are wanted.
     """
+    if among is not None and not among:
+        return []
     events: dict[str, list[Touch | Step]] = {}
     for event in _events(touches, steps):
         # Whoever follows a link may be in a conversation, but says nothing in it.
-        if event.conversation_id and not (isinstance(event, Touch) and event.action is Action.LINK_CLICK):
+        if not event.conversation_id or (among is not None and event.conversation_id not in among):
+            continue
+        if not (isinstance(event, Touch) and event.action is Action.LINK_CLICK):
             events.setdefault(event.conversation_id, []).append(event)
     found = (
         _whole(conversation_id, sorted(mine, key=lambda one: (one.occur_time, one.source, one.event_id)))
@@ -66,11 +76,9 @@ def conversations(touches: Iterable[Touch], steps: Iterable[Step], nobody: Abstr
 
 def handled(touches: Iterable[Touch], steps: Iterable[Step]) -> frozenset[str]:
     """The conversations in which a human agent took part: an event names the agent, or the agent wrote or acted."""
-    return frozenset(
-        one.conversation_id
-        for one in _events(touches, steps)
-        if one.conversation_id and (one.agent_id or (isinstance(one, Step) and one.by_agent))
-    )
+    found = {one.conversation_id for one in touches if one.agent_id}
+    found.update([one.conversation_id for one in steps if one.agent_id or one.by_agent])
+    return frozenset(found - {""})
 
 
 def _events(touches: Iterable[Touch], steps: Iterable[Step]) -> Iterator[Touch | Step]:

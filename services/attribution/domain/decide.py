@@ -12,7 +12,9 @@ def decide(
     order: Snapshot, around: Around, rules: Rules, people: People, *, verdicts: bool = True
 ) -> tuple[Attribution, ...]:
     """What each applied model says of the order, by the models' names. Without `verdicts`, their credits alone."""
-    considering = consider(order, around, people, rules.applied, count_crawlers=rules.count_crawlers)
+    if order.excluded is not None and not rules.own_statuses and not verdicts:
+        return _nothing(rules.applied_names, order.excluded)
+    considering = consider(order, around, people, rules.applied, count_crawlers=rules.count_crawlers, verdicts=verdicts)
     if considering.is_empty and not rules.own_statuses:
         return _nothing(rules.applied_names, order.excluded)
     return tuple([judge(considering, model, verdicts=verdicts) for model in rules.applied])

@@ -46,6 +46,9 @@ class Product(NamedTuple):
     sku: str = ""
 
 
+_NAMELESS = Product()
+
+
 class RefundLine(NamedTuple):
     """The part of a refund that concerns one line; `net_micros` is without tax, `tax_micros` the tax on it."""
 
@@ -142,12 +145,11 @@ def fold(*known: Iterable[Told]) -> tuple[Told, ...]:
     the newest state, older states that alone name a line's product or alone show that the order left the bin, the
     first state to list each refund without a time, refunds announced after the newest state, and each plain notice.
     """
-    told = {
-        (one.notice, one.version): one
-        for one in chain.from_iterable(known)
-        if one.refunds or one.notice is not Notice.REFUND
-    }
-    if len(told) <= 1:
+    matter = [one for one in chain.from_iterable(known) if one.refunds or one.notice is not Notice.REFUND]
+    if len(matter) <= 1:
+        return tuple(matter)
+    told = {(one.notice, one.version): one for one in matter}
+    if len(told) == 1:
         return tuple(told.values())
     newest_first = sorted(told.values(), key=lambda one: one.version, reverse=True)
     states = [one for one in newest_first if one.state is not None]
@@ -226,17 +228,20 @@ def known_order(told: Sequence[Told]) -> KnownOrder | None:
     state is added to that state's own list, unless it stands there. A refund whose time the shop doesn't tell was
     made when it was first listed.
     """
-    with_states = [one for one in told if one.state is not None]
-    states = [one.state for one in with_states if one.state is not None]
+    states = [one.state for one in told if one.state is not None]
     if not states:
         return None
     newest = states[0]
     notices = {one.notice for one in told}
     restored = Notice.RESTORED in notices or any(state.formerly_trashed for state in states)
-    since = {refund_id: one.version.update_time for refund_id, one in _first_to_list(with_states).items()}
+    since: dict[str, int] = {}
+    if newest.refunds or newest.status == REFUNDED:
+        since = {refund_id: one.version.update_time for refund_id, one in _first_to_list(told).items()}
     timed = tuple(
-        refund._replace(refund_time=since[refund.refund_id]) if refund.refund_time is None else refund
-        for refund in newest.refunds
+        [
+            refund._replace(refund_time=since[refund.refund_id]) if refund.refund_time is None else refund
+            for refund in newest.refunds
+        ]
     )
     return KnownOrder(
         state=newest,
@@ -252,7 +257,7 @@ def _products(newest_first: Sequence[State]) -> dict[str, Product]:
     products: dict[str, Product] = {}
     for state in reversed(newest_first):
         for line in state.lines:
-            known = products.get(line.line_id, Product())
+            known = products.get(line.line_id, _NAMELESS)
             products[line.line_id] = Product(
                 line.product_id or known.product_id, line.variant_id or known.variant_id, line.sku or known.sku
             )

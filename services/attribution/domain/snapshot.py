@@ -126,6 +126,8 @@ def snapshot(
 def exclusion(standing: Standing, status: str, counted: frozenset[str]) -> Exclusion | None:
     """Why an order doesn't count, where these statuses count as sold; None when it does. The first reason holds."""
     sold = status in counted
+    if sold and not (standing.test or standing.deleted or standing.trashed or standing.cancelled):
+        return None
     reasons = (
         (standing.test, Exclusion.TEST),
         (standing.deleted, Exclusion.DELETED),

@@ -1,6 +1,6 @@
 """What ties a touch to an order: the cascade's tiers, and who is who."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
 from typing import NamedTuple
@@ -39,44 +39,50 @@ class People(NamedTuple):
 
 
 class Buyer(NamedTuple):
-    """Who placed an order: what names them, whom that makes them, and what of the order names nobody."""
+    """Who placed an order: what names them, whom that makes them, and what of the order names nobody.
+
+    `ties` are the tiers by which what names them ties an event that has it too.
+    """
 
     named: Mapping[Kind, str]
+    ties: Mapping[Identifier, Tier]
     persons: AbstractSet[int]
     nobody: AbstractSet[Identifier]
 
 
-_DIRECT = (
-    (Kind.SESSION, Tier.SESSION),
-    (Kind.EMAIL, Tier.EMAIL),
-    (Kind.PHONE, Tier.PHONE),
-    (Kind.CUSTOMER, Tier.CUSTOMER),
-    (Kind.VISITOR, Tier.VISITOR),
-)
+_DIRECT = {
+    Kind.SESSION: Tier.SESSION,
+    Kind.EMAIL: Tier.EMAIL,
+    Kind.PHONE: Tier.PHONE,
+    Kind.CUSTOMER: Tier.CUSTOMER,
+    Kind.VISITOR: Tier.VISITOR,
+}
 _CONTACTS = frozenset({Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER})
+_NONE = frozenset[Identifier]()
 
 
 def buyer(order: Snapshot, people: People) -> Buyer:
     """Who placed the order."""
-    named = [one for one in order.identifiers if one not in people.nobody]
+    persons, nobody = people
+    named = [one for one in order.identifiers if one not in nobody]
     return Buyer(
         named=dict(named),
-        persons={people.persons[one] for one in named if one in people.persons},
-        nobody=frozenset(order.identifiers).difference(named),
+        ties={one: _DIRECT.get(one.kind, Tier.PERSON) for one in named},
+        persons={persons[one] for one in named if one in persons},
+        nobody=_NONE if len(named) == len(order.identifiers) else frozenset(order.identifiers).difference(named),
     )
 
 
-def tie(buyer: Buyer, identifiers: Iterable[Identifier], people: People) -> Tier | None:
+def tie(buyer: Buyer, identifiers: Collection[Identifier], people: People) -> Tier | None:
     """The strongest tier that ties an event of these identifiers; None where nothing that names somebody does."""
-    own = set(identifiers)
-    for kind, tier in _DIRECT:
-        value = buyer.named.get(kind)
-        if value is not None and (kind, value) in own:
-            return tier
-    named = own - people.nobody
-    if any(one in named for one in buyer.named.items()):
-        return Tier.PERSON
-    return Tier.PERSON if any(people.persons.get(one) in buyer.persons for one in named) else None
+    direct = [buyer.ties[one] for one in identifiers if one in buyer.ties]
+    if direct:
+        return min(direct)
+    persons, nobody = people
+    for one in identifiers:
+        if persons.get(one) in buyer.persons and one not in nobody:
+            return Tier.PERSON
+    return None
 
 
 def contradicts(buyer: Buyer, identifiers: Iterable[Identifier], people: People) -> bool:

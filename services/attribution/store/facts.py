@@ -204,9 +204,10 @@ def _lines(sale: Snapshot) -> tuple[tuple[int, ...], ...]:
 
 
 def _amounts(sale: Snapshot) -> Iterable[int]:
-    if sale.tax_micros or sale.shipping_micros or sale.net_micros != sale.gross_micros:
+    if sale.shipping_micros or sale.net_micros != sale.gross_micros:
         return chain.from_iterable(order_amount(sale, basis) for basis in BASES)
-    return (sale.gross_micros,) * (2 * len(BASES))
+    # Of most orders nothing is shipped for money or given back: tax alone makes a difference.
+    return ((sale.gross_micros,) * 2 + (sale.gross_micros - sale.tax_micros,) * 2) * 2
 
 
 def identifier_row(identifier: Identifier, person_id: int | None, *, hub: bool) -> Row:

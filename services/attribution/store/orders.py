@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.attribution.store.mentions import What, is_of
 from services.chassis.arrays import flags, joined, numbers, texts
 from services.kernel.identifiers import Identifier
 
@@ -131,19 +132,22 @@ _CHANGE = text(_PUT + _CHANGING).bindparams(*_BYTES)
 _CHANGE_STAGED = text(_PUT_STAGED + _CHANGING).bindparams(*_BYTES, bindparam("next_credits", type_=LargeBinary))
 
 _IDENTIFIERS = """unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-                         CAST(:order_micros AS bigint[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]))"""
+                         CAST(:order_micros AS bigint[]), CAST(:order_ids AS text[]), CAST(:sources AS text[]))
+                  AS told (tenant_id, kind, value, micros, id, source)"""
 
 _INSERT_IDENTIFIERS = text(
-    f"""INSERT INTO order_identifier (tenant_id, kind, value, order_micros, order_id, source)
-        SELECT * FROM {_IDENTIFIERS}"""
+    f"""INSERT INTO mention (tenant_id, what, kind, value, micros, id, source)
+        SELECT tenant_id, {What.ORDER:d}, kind, value, micros, id, source FROM {_IDENTIFIERS}"""
 )
 
 _DELETE_IDENTIFIERS = text(
-    f"""DELETE FROM order_identifier AS kept
-        USING {_IDENTIFIERS} AS gone (tenant_id, kind, value, order_micros, order_id, source)
-        WHERE kept.tenant_id = gone.tenant_id AND kept.kind = gone.kind AND kept.value = gone.value
-          AND hashtextextended(kept.value, kept.kind) = hashtextextended(gone.value, gone.kind)
-          AND kept.order_micros = gone.order_micros AND kept.order_id = gone.order_id AND kept.source = gone.source"""
+    f"""WITH gone AS MATERIALIZED (
+            SELECT kept.place FROM {_IDENTIFIERS}
+            CROSS JOIN LATERAL (
+                SELECT ctid AS place FROM mention
+                WHERE {is_of("mention", What.ORDER, "told", "told")}
+                  AND micros = told.micros AND id = told.id AND source = told.source OFFSET 0) AS kept)
+        DELETE FROM mention USING gone WHERE mention.ctid = gone.place"""
 )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.attribution.store.mentions import What, is_of
 from services.chassis.arrays import flags, numbers, optional_numbers, texts
 from services.kernel.identifiers import Identifier, Kind
 
@@ -27,26 +28,33 @@ class Standing(NamedTuple):
 # LATERAL with OFFSET 0 holds the planner to one look-up by key for each row asked for, also while the table is young and
 # its statistics say that it is empty.
 _READ = text(
-    """SELECT asked.tenant_id, asked.kind, asked.value, person_id, hub, person_position, hub_position
+    f"""SELECT asked.tenant_id, asked.kind, asked.value, person_id, hub, person_position, hub_position
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]))
             AS asked (tenant_id, kind, value)
        CROSS JOIN LATERAL (
-           SELECT person_id, hub, person_position, hub_position FROM person_identifier
-           WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value OFFSET 0) AS known"""
+           SELECT person_id, hub, person_position, hub_position FROM mention
+           WHERE {is_of("mention", What.STANDING, "asked", "asked")} OFFSET 0) AS known"""
 )
 
-_PUT = """INSERT INTO person_identifier (tenant_id, kind, value, person_id, hub, person_position, hub_position)
-       SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-                            CAST(:person_ids AS bigint[]), CAST(:hubs AS boolean[]),
-                            CAST(:person_positions AS bigint[]), CAST(:hub_positions AS bigint[]))"""
+_SAVED = """unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
+                   CAST(:person_ids AS bigint[]), CAST(:hubs AS boolean[]),
+                   CAST(:person_positions AS bigint[]), CAST(:hub_positions AS bigint[]))
+            AS saved (tenant_id, kind, value, person_id, hub, person_position, hub_position)"""
 
-_ADD = text(_PUT)
+_ADD = text(
+    f"""INSERT INTO mention (tenant_id, what, kind, value, person_id, hub, person_position, hub_position)
+       SELECT tenant_id, {What.STANDING:d}, kind, value, person_id, hub, person_position, hub_position FROM {_SAVED}"""
+)
 
 _CHANGE = text(
-    f"""{_PUT}
-       ON CONFLICT (tenant_id, kind, value) DO UPDATE
-       SET person_id = excluded.person_id, hub = excluded.hub,
-           person_position = excluded.person_position, hub_position = excluded.hub_position"""
+    f"""WITH found AS MATERIALIZED (
+           SELECT saved.*, known.place FROM {_SAVED}
+           CROSS JOIN LATERAL (
+               SELECT ctid AS place FROM mention
+               WHERE {is_of("mention", What.STANDING, "saved", "saved")} OFFSET 0) AS known)
+       UPDATE mention SET person_id = found.person_id, hub = found.hub,
+                          person_position = found.person_position, hub_position = found.hub_position
+       FROM found WHERE mention.ctid = found.place"""
 )
 
 

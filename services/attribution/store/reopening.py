@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.attribution.store.mentions import What, is_of
 from services.attribution.store.orders import OrderKey, key_columns
 from services.chassis.arrays import flags, numbers, optional_numbers, texts
 from services.kernel.identifiers import Identifier, Kind
@@ -60,8 +61,8 @@ _BY_TOUCHES = f"""WITH told AS (
                        CAST(:personal AS boolean[]))
                 AS told (tenant_id, kind, value, from_micros, through_micros, position, personal)
            LEFT JOIN LATERAL (
-               SELECT person_id, hub FROM person_identifier
-               WHERE tenant_id = told.tenant_id AND kind = told.kind AND value = told.value OFFSET 0) AS known ON true
+               SELECT person_id, hub FROM mention
+               WHERE {is_of("mention", What.STANDING, "told", "told")} OFFSET 0) AS known ON true
            WHERE known.hub IS NOT TRUE),
        reach AS (
            SELECT tenant_id, kind, value, from_micros, through_micros, position FROM told
@@ -71,26 +72,19 @@ _BY_TOUCHES = f"""WITH told AS (
            FROM (SELECT DISTINCT tenant_id, person_id, from_micros, through_micros, position FROM told
                  WHERE person_id IS NOT NULL AND personal) AS told
            CROSS JOIN LATERAL (
-               SELECT kind, value FROM person_identifier
+               SELECT kind, value FROM mention
                WHERE tenant_id = told.tenant_id AND person_id = told.person_id AND NOT hub OFFSET 0) AS known)
-       SELECT found.tenant_id, found.order_id, found.source, max(reach.position)
+       SELECT found.tenant_id, found.id, found.source, max(reach.position)
        FROM reach
        CROSS JOIN LATERAL (
-           SELECT tenant_id, order_id, source FROM order_identifier
-           WHERE tenant_id = reach.tenant_id AND kind = reach.kind AND value = reach.value
-             AND hashtextextended(value, kind) = hashtextextended(reach.value, reach.kind)
-             AND order_micros BETWEEN reach.from_micros AND reach.through_micros OFFSET 0) AS found
+           SELECT tenant_id, id, source FROM mention
+           WHERE {is_of("mention", What.ORDER, "reach", "reach")}
+             AND micros BETWEEN reach.from_micros AND reach.through_micros OFFSET 0) AS found
        WHERE {_NAMES_ORDERS.format("reach")}
-       GROUP BY found.tenant_id, found.order_id, found.source"""
+       GROUP BY found.tenant_id, found.id, found.source"""
 
 _MOST_LOOKED_AT: Final = 50
 """Of a person with more identifiers in question not each is looked at: the orders concerned are reopened in any case."""
-
-
-def _is(row: str, identifier: str, tenant: str) -> str:
-    """A row is of an identifier: said so that the index over the hashes of values is used."""
-    return f"""{row}.tenant_id = {tenant}.tenant_id AND {row}.kind = {identifier}.kind AND {row}.value = {identifier}.value
-               AND hashtextextended({row}.value, {row}.kind) = hashtextextended({identifier}.value, {identifier}.kind)"""
 
 
 _IS_NONE_OF: Final = """NOT EXISTS (SELECT FROM unnest({0}.kinds, {0}.values) AS other (kind, value)
@@ -100,9 +94,9 @@ _IS_NONE_OF: Final = """NOT EXISTS (SELECT FROM unnest({0}.kinds, {0}.values) AS
 _NOT_BY_ITSELF = f"""NOT EXISTS (
         SELECT FROM unnest(own.kinds, own.values) AS one (kind, value)
         CROSS JOIN LATERAL (
-            SELECT FROM touch_identifier AS same
-            WHERE {_is("same", "one", "person")} AND same.occur_micros = event.occur_micros
-              AND same.source = event.source AND same.event_id = event.event_id OFFSET 0) AS found OFFSET 0)"""
+            SELECT FROM mention AS same
+            WHERE {is_of("same", What.EVENT, "one", "person")} AND same.micros = event.micros
+              AND same.source = event.source AND same.id = event.id OFFSET 0) AS found OFFSET 0)"""
 
 # What ties a touch to an order through a person changes only where an identifier changed that the touch has (then it
 # concerns the persons' orders placed not long after the touches), or that the order has (then those orders before which
@@ -134,20 +128,20 @@ _BY_PEOPLE = f"""WITH changed AS MATERIALIZED (
                       array_agg(value) FILTER (WHERE stayed) AS same_values,
                       array_agg(NOT hub) FILTER (WHERE stayed) AS same_naming,
                       count(*) > {_MOST_LOOKED_AT} AS many
-               FROM (SELECT kind, value, hub, {_IS_NONE_OF.format("person")} AS stayed FROM person_identifier AS one
+               FROM (SELECT kind, value, hub, {_IS_NONE_OF.format("person")} AS stayed FROM mention AS one
                      WHERE tenant_id = person.tenant_id AND person_id = person.person_id OFFSET 0) AS one
                OFFSET 0) AS member
            CROSS JOIN LATERAL (
                SELECT min(span.first_micros) AS first_micros,
                       max(CASE WHEN span.first_micros IS NULL THEN NULL
-                               WHEN EXISTS (SELECT FROM conversation_identifier AS named
-                                            WHERE {_is("named", "one", "person")} OFFSET 0) THEN {2**62}
+                               WHEN EXISTS (SELECT FROM mention AS named
+                                            WHERE {is_of("named", What.CONVERSATION, "one", "person")} OFFSET 0) THEN {2**62}
                                ELSE span.last_micros + person.window_micros + 1 END) AS through_micros
                FROM unnest(CASE WHEN member.same_kinds IS NOT NULL THEN person.kinds END, person.values)
                     AS one (kind, value)
                CROSS JOIN LATERAL (
-                   SELECT min(occur_micros) AS first_micros, max(occur_micros) AS last_micros
-                   FROM touch_identifier AS touch WHERE {_is("touch", "one", "person")} OFFSET 0) AS span
+                   SELECT min(micros) AS first_micros, max(micros) AS last_micros
+                   FROM mention AS touch WHERE {is_of("touch", What.EVENT, "one", "person")} OFFSET 0) AS span
                WHERE one.kind IS NOT NULL) AS touched
            CROSS JOIN LATERAL (
                SELECT found.order_id, found.source, found.order_micros, bool_or(found.changed) AS changed,
@@ -156,17 +150,17 @@ _BY_PEOPLE = f"""WITH changed AS MATERIALIZED (
                FROM (SELECT found.*, one.*, true AS changed
                      FROM unnest(person.kinds, person.values, person.naming) AS one (kind, value, naming)
                      CROSS JOIN LATERAL (
-                         SELECT order_id, source, order_micros FROM order_identifier AS placed
-                         WHERE {_is("placed", "one", "person")} OFFSET 0) AS found
+                         SELECT id AS order_id, source, micros AS order_micros FROM mention AS placed
+                         WHERE {is_of("placed", What.ORDER, "one", "person")} OFFSET 0) AS found
                      WHERE {_NAMES_ORDERS.format("one")}
                      UNION ALL
                      SELECT found.*, one.*, false
                      FROM unnest(member.same_kinds, member.same_values, member.same_naming)
                           AS one (kind, value, naming)
                      CROSS JOIN LATERAL (
-                         SELECT order_id, source, order_micros FROM order_identifier AS placed
-                         WHERE {_is("placed", "one", "person")}
-                           AND order_micros BETWEEN touched.first_micros AND touched.through_micros OFFSET 0) AS found
+                         SELECT id AS order_id, source, micros AS order_micros FROM mention AS placed
+                         WHERE {is_of("placed", What.ORDER, "one", "person")}
+                           AND micros BETWEEN touched.first_micros AND touched.through_micros OFFSET 0) AS found
                      WHERE {_NAMES_ORDERS.format("one")}) AS found
                GROUP BY found.order_id, found.source, found.order_micros OFFSET 0) AS orders
            CROSS JOIN LATERAL (
@@ -181,9 +175,9 @@ _BY_PEOPLE = f"""WITH changed AS MATERIALIZED (
                                           member.same_values, member.same_naming) AS one (kind, value, naming)
                      WHERE one.naming AND {_NAMES_ORDERS.format("one")} AND {_IS_NONE_OF.format("orders")}
                        AND EXISTS (
-                           SELECT FROM order_identifier AS placed
-                           WHERE {_is("placed", "one", "person")} AND placed.order_micros = orders.order_micros
-                             AND placed.order_id = orders.order_id AND placed.source = orders.source OFFSET 0)
+                           SELECT FROM mention AS placed
+                           WHERE {is_of("placed", What.ORDER, "one", "person")} AND placed.micros = orders.order_micros
+                             AND placed.id = orders.order_id AND placed.source = orders.source OFFSET 0)
                     ) AS one
                WHERE one.naming
                  AND NOT EXISTS (
@@ -200,29 +194,26 @@ _BY_PEOPLE = f"""WITH changed AS MATERIALIZED (
                WHERE NOT EXISTS (SELECT FROM unnest(own.kinds, own.values) AS one (kind, value)
                                  WHERE one.kind = other.kind AND one.value = other.value OFFSET 0)
                AND (other.kind <> {Kind.CONVERSATION:d} AND EXISTS (
-                   SELECT FROM (SELECT occur_micros, source, event_id FROM touch_identifier AS touch
-                                WHERE {_is("touch", "other", "person")} AND touch.occur_micros
+                   SELECT FROM (SELECT micros, source, id FROM mention AS touch
+                                WHERE {is_of("touch", What.EVENT, "other", "person")} AND touch.micros
                                   BETWEEN orders.order_micros - person.window_micros - 1 AND orders.order_micros
                                 OFFSET 0) AS event
                    WHERE {_NOT_BY_ITSELF} OFFSET 0)
                OR EXISTS (
-                   SELECT FROM (SELECT conversation_id FROM conversation_identifier AS named
-                                WHERE {_is("named", "other", "person")} OFFSET 0) AS conversation
+                   SELECT FROM (SELECT CAST({Kind.CONVERSATION:d} AS smallint) AS kind, id AS value
+                                FROM mention AS named
+                                WHERE {is_of("named", What.CONVERSATION, "other", "person")} OFFSET 0) AS conversation
                    CROSS JOIN LATERAL (
-                       SELECT occur_micros, source, event_id FROM touch_identifier AS touch
-                       WHERE touch.tenant_id = person.tenant_id AND touch.kind = {Kind.CONVERSATION:d}
-                         AND touch.value = conversation.conversation_id
-                         AND hashtextextended(touch.value, touch.kind)
-                             = hashtextextended(conversation.conversation_id, {Kind.CONVERSATION:d}::smallint)
-                       OFFSET 0) AS event
+                       SELECT micros, source, id FROM mention AS touch
+                       WHERE {is_of("touch", What.EVENT, "conversation", "person")} OFFSET 0) AS event
                    WHERE {_NOT_BY_ITSELF} OFFSET 0))
                OFFSET 0)),
        by_hubs AS (
            SELECT changed.tenant_id, orders.order_id, orders.source, changed.position
            FROM changed
            CROSS JOIN LATERAL (
-               SELECT order_id, source FROM order_identifier AS placed
-               WHERE {_is("placed", "changed", "changed")} OFFSET 0) AS orders
+               SELECT id AS order_id, source FROM mention AS placed
+               WHERE {is_of("placed", What.ORDER, "changed", "changed")} OFFSET 0) AS orders
            WHERE changed.hub)
        SELECT tenant_id, order_id, source, max(position)
        FROM (SELECT * FROM concerned UNION ALL SELECT * FROM by_hubs) AS found

@@ -6,8 +6,11 @@ from typing import NamedTuple, TypeAlias
 from sqlalchemy import LargeBinary, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.attribution.store.mentions import What, is_of
 from services.chassis.arrays import flags, joined, numbers, texts
 from services.kernel.identifiers import Identifier, Kind
+
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 class NewTouch(NamedTuple):
@@ -54,32 +57,35 @@ class FoundTouch(NamedTuple):
     event: bytes
 
 
-# Answers what was known before: hardly ever anything, where all that is new would be a row each.
+# Answers what was known before: hardly ever anything, where all that is new would be a row each. That is
+# looked up first: who holds the partition's claim writes alone, and rows that must expect others' cost half as much more.
 _INSERT = text(
     """WITH told AS MATERIALIZED (
            SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]),
                                 CAST(:event_ids AS text[]), CAST(:starts AS int[]), CAST(:lengths AS int[]))
-               AS told (tenant_id, occur_micros, source, event_id, start, length)),
+               WITH ORDINALITY AS told (tenant_id, occur_micros, source, event_id, start, length, number)),
+       known AS MATERIALIZED (
+           SELECT number, tenant_id, source, event_id FROM told
+           WHERE EXISTS (SELECT FROM touch
+                         WHERE tenant_id = told.tenant_id AND occur_micros = told.occur_micros
+                           AND source = told.source AND event_id = told.event_id OFFSET 0)),
        added AS (
            INSERT INTO touch (tenant_id, occur_micros, source, event_id, event)
            SELECT tenant_id, occur_micros, source, event_id, substring(:events FROM start FOR length) FROM told
-           ON CONFLICT DO NOTHING RETURNING tenant_id, source, event_id)
-       SELECT tenant_id, source, event_id FROM told EXCEPT SELECT tenant_id, source, event_id FROM added"""
+           WHERE number NOT IN (SELECT number FROM known))
+       SELECT tenant_id, source, event_id FROM known"""
 ).bindparams(bindparam("events", type_=LargeBinary))
 
 _INSERT_IDENTIFIERS = text(
-    """INSERT INTO touch_identifier (tenant_id, kind, value, occur_micros, source, event_id)
-       SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
-                            CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))"""
+    f"""INSERT INTO mention (tenant_id, what, kind, value, micros, source, id)
+       SELECT tenant_id, {What.EVENT:d}, kind, value, micros, source, id
+       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:kinds AS smallint[]), CAST(:values AS text[]),
+                   CAST(:occur_micros AS bigint[]), CAST(:sources AS text[]), CAST(:event_ids AS text[]))
+            AS told (tenant_id, kind, value, micros, source, id)"""
 )
 
-
-def _events_of(conversation: str) -> str:
-    """The events of a conversation, of which the first and last are found at the ends of an index."""
-    return f"""event.tenant_id = {conversation}.tenant_id AND event.kind = {Kind.CONVERSATION:d}
-          AND event.value = {conversation}.conversation_id
-          AND hashtextextended(event.value, event.kind)
-              = hashtextextended({conversation}.conversation_id, {Kind.CONVERSATION:d}::smallint)"""
+# The events of a conversation, of which the first and last are found at the ends of the index's part.
+_OF_CONVERSATION = is_of("event", What.EVENT, "conversation", "conversation")
 
 
 # LATERAL with OFFSET 0 holds the planner to one look-up by key for each row asked for, also while the tables are young
@@ -100,63 +106,68 @@ _FIND = text(
                         CAST(:person_through_micros AS bigint[]), CAST(:person_conversations AS boolean[]))
                 AS asked (number, tenant_id, person_id, from_micros, through_micros, conversations)
             CROSS JOIN LATERAL (
-                SELECT kind, value FROM person_identifier
+                SELECT kind, value FROM mention
                 WHERE tenant_id = asked.tenant_id AND person_id = asked.person_id AND NOT hub OFFSET 0) AS known),
         conversation AS MATERIALIZED (
             SELECT DISTINCT asked.number, asked.tenant_id, asked.from_micros, asked.through_micros,
-                   named.conversation_id
+                   CAST({Kind.CONVERSATION:d} AS smallint) AS kind, named.id AS value
             FROM asked
             CROSS JOIN LATERAL (
-                SELECT conversation_id FROM conversation_identifier
-                WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
-                  AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind) OFFSET 0) AS named
+                SELECT id FROM mention
+                WHERE {is_of("mention", What.CONVERSATION, "asked", "asked")} OFFSET 0) AS named
             WHERE asked.conversations
               AND EXISTS (SELECT FROM unnest(CAST(:tenants AS text[])) AS tenant (tenant_id)
                           WHERE (SELECT max(conversation_id) FROM conversation_identifier
                                  WHERE tenant_id = tenant.tenant_id) IS NOT NULL OFFSET 0)),
         match AS (
-            SELECT asked.number, asked.tenant_id, found.occur_micros, found.source, found.event_id
+            SELECT asked.number, asked.tenant_id, found.micros, found.source, found.id
             FROM asked
             CROSS JOIN LATERAL (
-                SELECT occur_micros, source, event_id FROM touch_identifier
-                WHERE tenant_id = asked.tenant_id AND kind = asked.kind AND value = asked.value
-                  AND hashtextextended(value, kind) = hashtextextended(asked.value, asked.kind)
-                  AND occur_micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found
+                SELECT micros, source, id FROM mention
+                WHERE {is_of("mention", What.EVENT, "asked", "asked")}
+                  AND micros BETWEEN asked.from_micros AND asked.through_micros OFFSET 0) AS found
             UNION
-            SELECT conversation.number, conversation.tenant_id, found.occur_micros, found.source, found.event_id
+            SELECT conversation.number, conversation.tenant_id, found.micros, found.source, found.id
             FROM conversation
             CROSS JOIN LATERAL (
-                SELECT occur_micros, source, event_id FROM touch_identifier AS event
-                WHERE {_events_of("conversation")} OFFSET 0) AS found
-            WHERE EXISTS (SELECT FROM touch_identifier AS event
-                          WHERE {_events_of("conversation")} AND event.occur_micros >= conversation.from_micros OFFSET 0)
-              AND EXISTS (SELECT FROM touch_identifier AS event
-                          WHERE {_events_of("conversation")} AND event.occur_micros <= conversation.through_micros
-                          OFFSET 0))
+                SELECT micros, source, id FROM mention AS event WHERE {_OF_CONVERSATION} OFFSET 0) AS found
+            WHERE EXISTS (SELECT FROM mention AS event
+                          WHERE {_OF_CONVERSATION} AND event.micros >= conversation.from_micros OFFSET 0)
+              AND EXISTS (SELECT FROM mention AS event
+                          WHERE {_OF_CONVERSATION} AND event.micros <= conversation.through_micros OFFSET 0))
         SELECT match.number, match.source, touch.event
         FROM match
         CROSS JOIN LATERAL (
             SELECT event FROM touch
-            WHERE tenant_id = match.tenant_id AND occur_micros = match.occur_micros
-              AND source = match.source AND event_id = match.event_id OFFSET 0) AS touch"""
+            WHERE tenant_id = match.tenant_id AND occur_micros = match.micros
+              AND source = match.source AND event_id = match.id OFFSET 0) AS touch"""
 )
 
 _INSERT_CONVERSATIONS = text(
-    """INSERT INTO conversation_identifier (tenant_id, conversation_id, kind, value)
-       SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]),
-                            CAST(:kinds AS smallint[]), CAST(:values AS text[]))
-       ON CONFLICT DO NOTHING"""
+    f"""WITH fresh AS MATERIALIZED (
+           SELECT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]),
+                                CAST(:kinds AS smallint[]), CAST(:values AS text[]))
+               AS told (tenant_id, conversation_id, kind, value)
+           WHERE NOT EXISTS (SELECT FROM conversation_identifier
+                             WHERE tenant_id = told.tenant_id AND conversation_id = told.conversation_id
+                               AND kind = told.kind AND value = told.value OFFSET 0)),
+       added AS (
+           INSERT INTO conversation_identifier (tenant_id, conversation_id, kind, value)
+           SELECT tenant_id, conversation_id, kind, value FROM fresh)
+       INSERT INTO mention (tenant_id, what, kind, value, id)
+       SELECT tenant_id, {What.CONVERSATION:d}, kind, value, conversation_id FROM fresh"""
 )
 
 _READ_CONVERSATIONS = text(
-    f"""SELECT asked.tenant_id, asked.conversation_id, span.first_micros, span.last_micros, named.kind, named.value
-        FROM (SELECT DISTINCT * FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[]))
-                  AS told (tenant_id, conversation_id)) AS asked
+    f"""SELECT conversation.tenant_id, conversation.value, span.first_micros, span.last_micros, named.kind, named.value
+        FROM (SELECT DISTINCT tenant_id, CAST({Kind.CONVERSATION:d} AS smallint) AS kind, value
+              FROM unnest(CAST(:tenant_ids AS text[]), CAST(:conversation_ids AS text[])) AS told (tenant_id, value))
+             AS conversation
         CROSS JOIN LATERAL (
             SELECT kind, value FROM conversation_identifier
-            WHERE tenant_id = asked.tenant_id AND conversation_id = asked.conversation_id OFFSET 0) AS named
-        CROSS JOIN LATERAL (SELECT min(event.occur_micros) AS first_micros, max(event.occur_micros) AS last_micros
-                            FROM touch_identifier AS event WHERE {_events_of("asked")}) AS span"""
+            WHERE tenant_id = conversation.tenant_id AND conversation_id = conversation.value OFFSET 0) AS named
+        CROSS JOIN LATERAL (SELECT min(event.micros) AS first_micros, max(event.micros) AS last_micros
+                            FROM mention AS event WHERE {_OF_CONVERSATION}) AS span"""
 )
 
 
@@ -242,9 +253,8 @@ async def read_conversations(
         },
     )
     return [
-        ConversationIdentifier(row.tenant_id, row.conversation_id, row.first_micros, row.last_micros, named)
-        for row in rows
-        for named in [Identifier(Kind(row.kind), row.value)]
+        ConversationIdentifier(tenant_id, conversation_id, first, last, Identifier(_KINDS[kind], value))
+        for tenant_id, conversation_id, first, last, kind, value in rows.all()
     ]
 
 

@@ -11,7 +11,7 @@ from touchstone.type.v1 import money_pb2
 from services.attribution.domain.attribute import WHOLE, Attribution, Considered, Tier, Verdict
 from services.attribution.domain.snapshot import Snapshot
 from services.attribution.domain.touches import Touch
-from services.attribution.wire.times import timestamp
+from services.attribution.wire.times import parts, timestamp
 from services.kernel.identifiers import Identifier, Kind, identifier_key
 
 MOST_TOUCHES: Final = 1000
@@ -53,7 +53,7 @@ def _fill_snapshot(message: credit_pb2.OrderSnapshot, order: Snapshot) -> None:
     message.source = order.source
     message.order_id = order.order_id
     message.display_number = order.display_number
-    message.order_time.CopyFrom(timestamp(order.order_time))
+    message.order_time.seconds, message.order_time.nanos = parts(order.order_time)
     message.currency_code = order.currency_code
     message.gross_micros = order.gross_micros
     message.net_micros = order.net_micros
@@ -67,16 +67,17 @@ def _fill_snapshot(message: credit_pb2.OrderSnapshot, order: Snapshot) -> None:
         sorted({identifier_key(identifier) for identifier in order.identifiers if identifier.kind in _NAMING})
     )
     message.session_id = _session(order.identifiers)
+    lines = message.lines
     for line in order.lines:
-        message.lines.add(
-            line_id=line.line_id,
-            sku=line.sku,
-            product_id=line.product_id,
-            quantity=line.quantity,
-            refunded_quantity=line.refunded_quantity,
-            gross_micros=line.gross_micros,
-            net_micros=line.net_micros,
-        )
+        # Named as arguments, the same takes half as long again.
+        added = lines.add()
+        added.line_id = line.line_id
+        added.sku = line.sku
+        added.product_id = line.product_id
+        added.quantity = line.quantity
+        added.refunded_quantity = line.refunded_quantity
+        added.gross_micros = line.gross_micros
+        added.net_micros = line.net_micros
     for refund in order.refunds:
         message.refunds.add(
             refund_id=refund.refund_id,

@@ -1,8 +1,7 @@
 """What events tell of touches and orders."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Collection, Sequence
 
 from touchstone.ingest.v1 import conversation_pb2, event_pb2, event_service_pb2, order_pb2, storefront_pb2
 
@@ -43,22 +42,24 @@ _NOTICES = {0: Notice.STATE, **{notice.value: notice for notice in Notice}}
 def touch(source: str, event: event_pb2.Event) -> Touch:
     """The touch that an interaction is."""
     reached = event.interaction
+    conversation_id = reached.conversation_id
+    # By place: a batch has a thousand of them, and names take half as long again.
     return Touch(
-        source=source,
-        event_id=event.event_id,
-        occur_time=nanos(event.occur_time),
-        channel=_CHANNELS[reached.channel],
-        action=_ACTIONS[reached.action],
-        answer=_ANSWERS[reached.answer],
-        touchpoint=reached.touchpoint,
-        conversation_id=reached.conversation_id,
-        bot_name=reached.bot_name,
-        agent_id=reached.agent_id,
-        campaign=reached.campaign,
-        crawler=is_crawler(reached.user_agent),
-        identifiers=identifiers(event.identifiers, reached.conversation_id),
-        product_ids=tuple(reached.product_ids),
-        experience_id=reached.experience_id,
+        source,
+        event.event_id,
+        nanos(event.occur_time),
+        _CHANNELS[reached.channel],
+        _ACTIONS[reached.action],
+        _ANSWERS[reached.answer],
+        reached.touchpoint,
+        conversation_id,
+        reached.bot_name,
+        reached.agent_id,
+        reached.campaign,
+        is_crawler(reached.user_agent),
+        identifiers(event.identifiers, conversation_id),
+        tuple(reached.product_ids),
+        reached.experience_id,
     )
 
 
@@ -75,10 +76,34 @@ def happened(source: str, event: event_pb2.Event) -> Touch | Step | Seen | None:
             return None
 
 
-@lru_cache(maxsize=16_384)
-def happened_again(source: str, event: bytes) -> Touch | Step | Seen | None:
+_MOST_REMEMBERED = 16_384
+_remembered: dict[tuple[str, bytes], Touch | Step | Seen | None] = {}
+
+
+def happened_first(source: str, event: event_pb2.Event, kept: bytes) -> Touch | Step | Seen | None:
+    """What an event tells that is to be kept so. Remembered, as by `happened_again`."""
+    if len(_remembered) >= _MOST_REMEMBERED:
+        _remembered.clear()
+    told = _remembered[source, kept] = happened(source, event)
+    return told
+
+
+def happened_again(source: str, kept: bytes) -> Touch | Step | Seen | None:
     """What an event told, from how it is kept. Remembered: what a visit tells is asked for by each of its orders."""
-    return happened(source, event_pb2.Event.FromString(event))
+    try:
+        return _remembered[source, kept]
+    except KeyError:
+        return happened_first(source, event_pb2.Event.FromString(kept), kept)
+
+
+def remembered() -> int:
+    """How many events are remembered."""
+    return len(_remembered)
+
+
+def forget() -> None:
+    """Remembers nothing any more."""
+    _remembered.clear()
 
 
 def _step(source: str, event: event_pb2.Event) -> Step | None:
@@ -197,7 +222,9 @@ def _state(event: event_pb2.Event) -> State:
     )
 
 
-def _refunds(messages: Iterable[order_pb2.Refund]) -> tuple[Refund, ...]:
+def _refunds(messages: Collection[order_pb2.Refund]) -> tuple[Refund, ...]:
+    if not messages:
+        return ()
     return tuple(
         Refund(
             message.refund_id,

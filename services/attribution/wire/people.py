@@ -12,16 +12,22 @@ _SESSION, _VISITOR, _EMAIL, _PHONE, _CUSTOMER, _CONVERSATION, _CLICK = Kind
 
 def identifiers(named: event_pb2.Identifiers, conversation_id: str = "") -> tuple[Identifier, ...]:
     """The identifiers of an event, and of the conversation that it is part of."""
-    values = (
-        (_SESSION, named.session_id),
-        (_VISITOR, named.visitor_id),
-        (_EMAIL, named.email),
-        (_PHONE, named.phone),
-        (_CUSTOMER, named.customer_id),
-        (_CONVERSATION, conversation_id),
-        (_CLICK, named.click_id),
-    )
-    return tuple([Identifier(kind, value) for kind, value in values if value])
+    found: list[Identifier] = []
+    if value := named.session_id:
+        found.append(Identifier(_SESSION, value))
+    if value := named.visitor_id:
+        found.append(Identifier(_VISITOR, value))
+    if value := named.email:
+        found.append(Identifier(_EMAIL, value))
+    if value := named.phone:
+        found.append(Identifier(_PHONE, value))
+    if value := named.customer_id:
+        found.append(Identifier(_CUSTOMER, value))
+    if conversation_id:
+        found.append(Identifier(_CONVERSATION, conversation_id))
+    if value := named.click_id:
+        found.append(Identifier(_CLICK, value))
+    return tuple(found)
 
 
 def identifier(message: identifier_pb2.Identifier) -> Identifier:

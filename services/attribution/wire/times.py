@@ -11,10 +11,20 @@ def nanos(moment: Timestamp) -> int:
     return moment.seconds * _SECOND + moment.nanos
 
 
+def micros(moment: Timestamp) -> int:
+    """A moment in microseconds since 1970, rounded down."""
+    return moment.seconds * 1_000_000 + moment.nanos // 1_000
+
+
 def timestamp(moment: int) -> Timestamp:
     """The moment of some nanoseconds since 1970."""
-    seconds, rest = divmod(moment, _SECOND)
+    seconds, rest = parts(moment)
     return Timestamp(seconds=seconds, nanos=rest)
+
+
+def parts(moment: int) -> tuple[int, int]:
+    """The whole seconds of some nanoseconds since 1970, and the rest."""
+    return divmod(moment, _SECOND)
 
 
 def nanos_long(length: Duration) -> int:

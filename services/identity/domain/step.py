@@ -4,7 +4,7 @@ A step looks only at what it touches. Identifiers that hang together by observat
 most telling one like a person; decisions divide a region into persons. Where observations and links are only added, regions
 and persons can only grow together, so their names are enough. Where an identifier begins to name nobody, or a pair is
 unlinked, the region is *torn*: it is made again from all of its observations. Of a large region only small parts may
-*leave*: these are made again, and the rest stays as it is. A hub is a region of its own; it keeps copies of the
+*leave*, or be set *apart* as persons: these are made again, and the rest stays as it is. A hub is a region of its own; it keeps copies of the
 observations that mention it, for the day on which it may name somebody again.
 """
 
@@ -12,17 +12,20 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.identity.domain.nodes import Members, Node, Pair, kind_of
 from services.identity.domain.people import Components, emails_seen
 from services.identity.domain.rules import DEFAULT_LIMITS, Rules
 
+_KEPT_OF_HUB: Final = 64
+"""E-mail addresses of a hub that are kept: so many say that it stays one while few of them are unlinked from it."""
+
 
 class Standing(NamedTuple):
     """What is kept about an identifier.
 
-    `emails` are the e-mail addresses that a value with a limit was observed with, ascending; a hub keeps none.
+    `emails` are the e-mail addresses that a value with a limit was observed with, ascending; of a hub the first of them.
     `published` is true when the people log has told of its person.
     """
 
@@ -36,7 +39,7 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
-    """Which of the identifiers in a step name nobody, and what the others with a limit were observed with."""
+    """Which of the identifiers in a step name nobody, and the e-mail addresses that are kept of those with a limit."""
 
     hubs: AbstractSet[Node]
     emails: Mapping[Node, tuple[Node, ...]]
@@ -48,7 +51,8 @@ class Step:
 
     `links` are the observations that are new, or that count anew: those of torn regions, of what leaves a region, and of
     hubs that name somebody again (`freed`). Each has its `clear` members, without the hubs. `leaving` are identifiers
-    that leave their region, `kept_in` the regions in which links are kept that may have to leave with them.
+    that leave their region, those `apart` stay in it but not in their persons; `kept_in` are the regions in which links
+    are kept that may have to leave with them.
     """
 
     standings: Mapping[Node, Standing]
@@ -58,6 +62,7 @@ class Step:
     torn: AbstractSet[Node]
     freed: AbstractSet[Node]
     leaving: AbstractSet[Node] = frozenset()
+    apart: AbstractSet[Node] = frozenset()
     kept_in: Mapping[Members, Node] = field(default_factory=dict)
 
     @classmethod
@@ -71,6 +76,7 @@ class Step:
         torn: AbstractSet[Node],
         freed: AbstractSet[Node],
         leaving: AbstractSet[Node] = frozenset(),
+        apart: AbstractSet[Node] = frozenset(),
         kept_in: Mapping[Members, Node] | None = None,
     ) -> "Step":
         """A step in which hubs that `naming` did not judge stay hubs."""
@@ -84,12 +90,17 @@ class Step:
             torn=torn,
             freed=freed,
             leaving=leaving,
+            apart=apart,
             kept_in=kept_in or {},
         )
 
     def keeps_place(self, node: Node, standing: Standing) -> bool:
-        """True when what is kept about the identifier's region and person still holds, or has only grown."""
+        """True when what is kept about the identifier's region still holds, or has only grown."""
         return not standing.hub and standing.region not in self.torn and node not in self.leaving
+
+    def keeps_person(self, node: Node, standing: Standing) -> bool:
+        """True when what is kept about the identifier's person holds, too."""
+        return self.keeps_place(node, standing) and node not in self.apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,16 +149,25 @@ def place_if_known(members: Members, standings: Mapping[Node, Standing]) -> Node
 
 
 def hubs_in_question(
-    standings: Mapping[Node, Standing], before: Rules, after: Rules, unlinked: Iterable[Pair]
+    standings: Mapping[Node, Standing],
+    before: Rules,
+    after: Rules,
+    newly_unlinked: Iterable[Pair],
+    unlinked: AbstractSet[Pair],
 ) -> set[Node]:
-    """Hubs that may name somebody again: no longer blocked, under a higher limit, or unlinked from something."""
+    """Hubs that may name somebody again: no longer blocked, under a higher limit, or unlinked from something.
+
+    Not those that are hubs all the same by what is kept of them.
+    """
     raised = {kind for kind in DEFAULT_LIMITS if after.limits[kind] > before.limits[kind]}
     allowed = before.blocked - after.blocked
-    separated = {node for pair in unlinked for node in pair}
+    separated = {node for pair in newly_unlinked for node in pair}
     return {
         node
         for node, standing in standings.items()
-        if standing.hub and (node in allowed or node in separated or kind_of(node) in raised)
+        if standing.hub
+        and (node in allowed or node in separated or kind_of(node) in raised)
+        and not after.names_nobody(node, standing.emails, unlinked)
     }
 
 
@@ -167,36 +187,19 @@ def name(
     hubs: set[Node] = set()
     emails: dict[Node, tuple[Node, ...]] = {}
     for node in {*standings, *seen, *blocked}:
-        standing = standings.get(node)
-        if standing is not None and standing.hub and node not in copies:
+        standing, new = standings.get(node), seen.get(node, set())
+        if node in copies:
+            all_emails = tuple(sorted(new.union(emails_seen(copies[node]).get(node, ()))))
+        else:
+            known = standing.emails if standing is not None else ()
+            all_emails = tuple(sorted(new.union(known))) if new else known
+        stays = standing is not None and standing.hub and node not in copies
+        if stays or rules.names_nobody(node, all_emails, unlinked):
             hubs.add(node)
-            continue
-        known = emails_seen(copies[node]).get(node, ()) if node in copies else standing.emails if standing else ()
-        new = seen.get(node)
-        all_emails = tuple(sorted(new.union(known))) if new else tuple(known)
-        if rules.names_nobody(node, all_emails, unlinked):
-            hubs.add(node)
-        elif all_emails:
+            all_emails = all_emails[:_KEPT_OF_HUB]
+        if all_emails:
             emails[node] = all_emails
     return Naming(hubs=hubs, emails=emails)
-
-
-def torn_regions(standings: Mapping[Node, Standing], hubs: AbstractSet[Node], unlinked: Iterable[Pair]) -> set[Node]:
-    """Regions that may fall apart: an identifier of theirs became a hub, or two of them are newly unlinked."""
-    torn = {standing.region for node, standing in standings.items() if node in hubs and not standing.hub}
-    for left, right in unlinked:
-        if left in standings and right in standings and standings[left].region == standings[right].region:
-            torn.add(standings[left].region)
-    return torn
-
-
-def leaving_regions(standings: Mapping[Node, Standing], hubs: AbstractSet[Node]) -> dict[Node, set[Node]]:
-    """The identifiers that became hubs, by the region that they leave."""
-    found: dict[Node, set[Node]] = {}
-    for node, standing in standings.items():
-        if node in hubs and not standing.hub:
-            found.setdefault(standing.region, set()).add(node)
-    return found
 
 
 def settle(step: Step) -> Settlement:
@@ -207,7 +210,7 @@ def settle(step: Step) -> Settlement:
         regions.join(clear)
     if not step.unlinked and all(standing.person == standing.region for _, standing in kept):
         return Settlement(regions=regions, persons=regions)
-    persons = Components((node, standing.person) for node, standing in kept)
+    persons = Components((node, standing.person) for node, standing in kept if node not in step.apart)
     for clear in step.links.values():
         persons.join_linked(clear, step.unlinked)
     return Settlement(regions=regions, persons=persons)
@@ -220,12 +223,17 @@ def regions_to_load(step: Step, settlement: Settlement) -> set[Node]:
         standing.region
         for node, standing in step.standings.items()
         if step.keeps_place(node, standing)
-        and (
-            settlement.regions.of(standing.region) != standing.region
-            or settlement.persons.of(standing.person) != standing.person
-            or (node in linked and not standing.published)
-        )
+        and (settlement.regions.of(standing.region) != standing.region or (node in linked and not standing.published))
     }
+
+
+def persons_to_load(step: Step, settlement: Settlement) -> dict[Node, dict[Node, Node]]:
+    """By region, persons that get another name: identifiers of theirs in the step, each with its person."""
+    found: dict[Node, dict[Node, Node]] = {}
+    for node, standing in step.standings.items():
+        if step.keeps_person(node, standing) and settlement.persons.of(standing.person) != standing.person:
+            found.setdefault(standing.region, {})[node] = standing.person
+    return found
 
 
 def differences(
@@ -290,11 +298,12 @@ def _standing_after(
     step: Step, settlement: Settlement, node: Node, old: Standing | None, value: str, *, shared: AbstractSet[Node]
 ) -> Standing:
     if node in step.naming.hubs:
-        return Standing(value=value, region=node, person=node, published=True, hub=True, emails=())
+        emails = step.naming.emails.get(node, () if old is None else old.emails)
+        return Standing(value=value, region=node, person=node, published=True, hub=True, emails=emails)
     if old is None:
         region, person = settlement.regions.of(node), settlement.persons.of(node)
         return Standing(value, region, person, region in shared, False, step.naming.emails.get(node, ()))
-    region, person = (old.region, old.person) if step.keeps_place(node, old) else (node, node)
-    region, person = settlement.regions.of(region), settlement.persons.of(person)
+    region = settlement.regions.of(old.region if step.keeps_place(node, old) else node)
+    person = settlement.persons.of(old.person if step.keeps_person(node, old) else node)
     emails = step.naming.emails.get(node, old.emails)
     return Standing(value, region, person, region in shared or old.published, False, emails)

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.chassis.arrays import flags, numbers, texts
-from services.identity.domain.nodes import Node, Pair, pair_of
+from services.identity.domain.nodes import Pair, pair_of
 from services.identity.domain.rules import Decision
 from services.identity.store.arrays import NodesOfTenants, columns
 
@@ -19,16 +19,6 @@ _READ = text(
        CROSS JOIN LATERAL (
            SELECT other, occur_nanos, event_id, linked FROM decision
            WHERE tenant_id = asked.tenant_id AND node = asked.node OFFSET 0) AS found"""
-)
-
-# Somebody made each decision by hand: there are few, also of a large shop.
-_READ_DIVIDED = text(
-    """SELECT asked.tenant_id, asked_region
-       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:nodes AS bigint[])) AS asked (tenant_id, asked_region)
-       WHERE EXISTS (
-           SELECT FROM decision JOIN identifier
-                ON identifier.tenant_id = decision.tenant_id AND identifier.node = decision.node
-           WHERE decision.tenant_id = asked.tenant_id AND NOT linked AND region = asked_region)"""
 )
 
 _WRITE = text(
@@ -51,14 +41,6 @@ async def read(connection: AsyncConnection, nodes: NodesOfTenants) -> Decisions:
             decision = Decision(occur_nanos=occur_nanos, event_id=event_id, linked=linked)
             decisions.setdefault(tenant_id, {})[pair_of(node, other)] = decision
     return decisions
-
-
-async def read_divided(connection: AsyncConnection, regions: NodesOfTenants) -> list[tuple[str, Node]]:
-    """Those of the regions, with their tenants, in which an identifier is judged not to belong to another."""
-    parameters = columns(regions)
-    if not parameters:
-        return []
-    return [(tenant_id, region) for tenant_id, region in await connection.execute(_READ_DIVIDED, parameters)]
 
 
 async def write(connection: AsyncConnection, decisions: Mapping[str, Mapping[Pair, Decision]]) -> None:

@@ -15,9 +15,6 @@ Observations = dict[str, dict[Node, set[Members]]]
 Region = tuple[str, Node]
 """A tenant's region."""
 
-ALL = 2**31 - 1
-"""More observations than a region has."""
-
 _FIND = text(
     """SELECT asked.tenant_id, members
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:regions AS bigint[]), CAST(:members AS text[]))
@@ -39,13 +36,13 @@ _READ = text(
 # Observations of wide regions are in an index by what they mention. No other index may come first: a region is large.
 _READ_MENTIONING = text(
     """SELECT asked.tenant_id, asked_region, node, found.members
-       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:regions AS bigint[]), CAST(:nodes AS bigint[]))
-           AS asked (tenant_id, asked_region, node)
+       FROM unnest(CAST(:tenant_ids AS text[]), CAST(:regions AS bigint[]), CAST(:nodes AS bigint[]), CAST(:most AS int[]))
+           AS asked (tenant_id, asked_region, node, most)
        CROSS JOIN LATERAL (
            SELECT members FROM (
                SELECT tenant_id, region, members FROM observation WHERE wide AND members @> ARRAY[asked.node] OFFSET 0
            ) AS mentioning
-           WHERE mentioning.tenant_id = asked.tenant_id AND mentioning.region = asked_region LIMIT :most) AS found"""
+           WHERE mentioning.tenant_id = asked.tenant_id AND mentioning.region = asked_region LIMIT asked.most) AS found"""
 )
 
 _READ_WIDE = text(
@@ -153,12 +150,17 @@ async def read_wide(connection: AsyncConnection, regions: NodesOfTenants) -> lis
 
 
 async def read_mentioning(
-    connection: AsyncConnection, asked: Mapping[Region, Iterable[Node]], most: int
+    connection: AsyncConnection, asked: Mapping[Region, Mapping[Node, int]]
 ) -> dict[Region, dict[Node, list[Members]]]:
     """Observations of wide regions by the identifiers that they mention, at most so many of each."""
-    rows = [(*region, node) for region in sorted(asked) for node in sorted(asked[region])]
-    tenant_ids, regions, nodes = zip(*rows, strict=True)
-    parameters = {"tenant_ids": texts(tenant_ids), "regions": numbers(regions), "nodes": numbers(nodes), "most": most}
+    rows = [(*region, *one) for region in sorted(asked) for one in sorted(asked[region].items())]
+    tenant_ids, regions, nodes, most = zip(*rows, strict=True)
+    parameters = {
+        "tenant_ids": texts(tenant_ids),
+        "regions": numbers(regions),
+        "nodes": numbers(nodes),
+        "most": numbers(most),
+    }
     found: dict[Region, dict[Node, list[Members]]] = {}
     for tenant_id, region, node, members in await connection.execute(_READ_MENTIONING, parameters):
         found.setdefault((tenant_id, region), {}).setdefault(node, []).append(tuple(members))

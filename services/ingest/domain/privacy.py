@@ -16,6 +16,12 @@ from services.kernel.identifiers import Identifier, Kind
 DUE_AFTER = timedelta(days=30)
 """When a request has to be met, from when it was made."""
 
+LONGEST_GATHER = timedelta(minutes=1)
+"""For so long, at most, a request for erasure waits for others to share the rewriting."""
+
+LONGEST_WAIT = timedelta(days=1)
+"""For so long, at most, it waits for the installation to have rested from the last rewriting."""
+
 REPEATED_FOR = timedelta(days=2)
 """For so long a shop repeats a delivery: the same demand after that is a new one."""
 
@@ -80,7 +86,7 @@ class Demand(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The record of a demand. It names nobody."""
+    """The record of a demand. It names nobody. An erasure that has not begun has its latest begin."""
 
     request_id: str
     kind: DemandKind
@@ -89,6 +95,7 @@ class Request:
     create_time: datetime
     done_time: datetime | None
     due_time: datetime
+    latest_begin_time: datetime | None
     erased_identifiers: int
     rewritten_events: int
     forgotten_bodies: int

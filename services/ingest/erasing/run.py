@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -31,7 +32,9 @@ _LOOK_SECONDS = 5.0
 _AGAIN_SECONDS = 0.5
 _GATHER = timedelta(seconds=2)
 """How long a request waits for others to share the rewriting; each that comes lets all wait as long again."""
-_LONGEST_GATHER = timedelta(minutes=1)
+
+REST: Final = 20.0
+"""How many times as long as an erasing took, the installation does without the next, which is 5% of its time at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Eraser:
         followers: "Mapping[str, maintenance_service_pb2_grpc.MaintenanceServiceAsyncStub]",
         *,
         gather: timedelta = _GATHER,
+        rest: float = REST,
     ) -> None:
         self._engine = engine
         self._autocommitting = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -54,6 +58,7 @@ class Eraser:
         self._people = people
         self._followers = followers
         self._gather = gather
+        self._rest = rest
         self._asked = asyncio.Event()
 
     def asked(self) -> None:
@@ -95,8 +100,7 @@ class Eraser:
 
     async def erase(self) -> bool:
         """Takes what is under way, or what is asked for, as far as it goes now; answers whether it is done."""
-        now = datetime.now(UTC)
-        await runs.begin(self._engine, self._vault, quiet_since=now - self._gather, waiting_since=now - _LONGEST_GATHER)
+        await runs.begin(self._engine, self._vault, now=datetime.now(UTC), gather=self._gather)
         erasures = await runs.read_erasures(self._engine, self._vault)
         if any(one.step is Step.PLANNING for one in erasures) and not await self._may_begin(erasures):
             return False
@@ -217,7 +221,7 @@ class Eraser:
             if not awaiting.all_left_behind(told, frozenset(self._followers), log_id, _through(erasures)):
                 return False
         async with self._engine.begin() as connection:
-            await runs.end(connection, now=datetime.now(UTC))
+            await runs.end(connection, now=datetime.now(UTC), rest=self._rest)
         await rewriting.tidy(self._autocommitting)
         return True
 

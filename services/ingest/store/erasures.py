@@ -2,18 +2,19 @@
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import LargeBinary, bindparam, text
+from sqlalchemy import DateTime, Float, LargeBinary, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis.arrays import numbers, texts
 from services.ingest.domain.erasing import KEY_BYTES, Plan
 from services.ingest.domain.events import API_SOURCE
+from services.ingest.domain.privacy import LONGEST_GATHER, LONGEST_WAIT
 from services.ingest.store.vault import Vault
 from services.kernel.identifiers import Identifier, Kind
 
@@ -25,22 +26,24 @@ _UNLOCK = text("SELECT pg_advisory_unlock(hashtext('touchstone erasing'), hashte
 
 _IS_WAITING = text("SELECT EXISTS (SELECT FROM privacy_request WHERE state < 3 AND kind > 1)")
 
-# One after the other: who begins while another is under way would find values that are half replaced.
+# One after the other: who begins while another is under way would find values that are half replaced. And not at once,
+# for each rebuilds the installation, unless somebody has waited for as long as may be.
 _BEGIN = text(
     """UPDATE privacy_request SET state = 2
        WHERE state = 1 AND kind > 1 AND NOT EXISTS (SELECT FROM erasure)
-         AND (SELECT max(create_time) <= :quiet_since OR min(create_time) <= :waiting_since
+         AND (SELECT (max(create_time) <= :quiet_since OR min(create_time) <= :waiting_since)
+                 AND (min(create_time) <= :overdue_since OR (SELECT bool_and(until_time <= :now) FROM erasing_rest))
               FROM privacy_request WHERE state = 1 AND kind > 1)
        RETURNING tenant_id, position"""
 )
 
 _ADD = text(
-    """INSERT INTO erasure (tenant_id, partition_id, step, position, through_position, sealed_key)
-       SELECT tenant_id, tenant.partition_id, 1, 0, through_position, sealed_key
+    """INSERT INTO erasure (tenant_id, partition_id, step, position, through_position, sealed_key, begin_time)
+       SELECT tenant_id, tenant.partition_id, 1, 0, through_position, sealed_key, :now
        FROM unnest(CAST(:tenant_ids AS text[]), CAST(:through_positions AS bigint[]), :sealed_keys)
                 AS begun (tenant_id, through_position, sealed_key)
        JOIN tenant USING (tenant_id)"""
-).bindparams(bindparam("sealed_keys", type_=ARRAY(LargeBinary)))
+).bindparams(bindparam("sealed_keys", type_=ARRAY(LargeBinary)), bindparam("now", type_=DateTime(timezone=True)))
 
 _READ = text(
     """SELECT tenant_id, partition_id, step, position, through_position, sealed_key FROM erasure ORDER BY tenant_id"""
@@ -80,6 +83,11 @@ _DONE = text(
                                   fingerprint = CASE WHEN source <> :api THEN fingerprint END
        WHERE state = 2"""
 )
+
+_REST = text(
+    """UPDATE erasing_rest SET until_time = CAST(:now AS timestamptz) + :rest * (:now - begun.begin_time)
+       FROM (SELECT min(begin_time) AS begin_time FROM erasure) AS begun"""
+).bindparams(bindparam("now", type_=DateTime(timezone=True)), bindparam("rest", type_=Float))
 
 _END = (
     text("DELETE FROM erasure_renamed"),
@@ -133,14 +141,21 @@ async def is_waiting(engine: AsyncEngine) -> bool:
         return bool((await connection.execute(_IS_WAITING)).scalar_one())
 
 
-async def begin(engine: AsyncEngine, vault: Vault, *, quiet_since: datetime, waiting_since: datetime) -> None:
+async def begin(engine: AsyncEngine, vault: Vault, *, now: datetime, gather: timedelta) -> None:
     """Begins with all erasures that are asked for, unless an erasing is under way already.
 
-    Only when none was asked for since a time, or one has been waiting since another.
+    Only when none was asked for in the time to gather, or one has waited for others for long enough; and after the rest
+    that the last erasing left, or when one has waited for as long as may be.
     """
+    asked = {
+        "now": now,
+        "quiet_since": now - gather,
+        "waiting_since": now - LONGEST_GATHER,
+        "overdue_since": now - LONGEST_WAIT,
+    }
     async with engine.begin() as connection:
         through: dict[str, int] = {}
-        for row in await connection.execute(_BEGIN, {"quiet_since": quiet_since, "waiting_since": waiting_since}):
+        for row in await connection.execute(_BEGIN, asked):
             through[row.tenant_id] = max(row.position, through.get(row.tenant_id, 0))
         if through:
             await connection.execute(
@@ -148,6 +163,7 @@ async def begin(engine: AsyncEngine, vault: Vault, *, quiet_since: datetime, wai
                 {
                     "tenant_ids": texts(through),
                     "through_positions": numbers(through.values()),
+                    "now": now,
                     "sealed_keys": [
                         vault.seal(secrets.token_bytes(KEY_BYTES), "erasure", tenant_id) for tenant_id in through
                     ],
@@ -220,9 +236,13 @@ async def is_rewritten(connection: AsyncConnection) -> bool:
     return bool((await connection.execute(_REWRITTEN_AT_ALL)).scalar_one())
 
 
-async def end(connection: AsyncConnection, *, now: datetime) -> None:
-    """Calls the requests done, and destroys keys and plans: from here on nobody can make the tokens again."""
+async def end(connection: AsyncConnection, *, now: datetime, rest: float) -> None:
+    """Calls the requests done, and destroys keys and plans: from here on nobody can make the tokens again.
+
+    The next erasing begins after `rest` times as long as this one took.
+    """
     await connection.execute(_DONE, {"now": now, "api": API_SOURCE})
+    await connection.execute(_REST, {"now": now, "rest": rest})
     await connection.execute(_DROP_RENAMED)
     for statement in _END:
         await connection.execute(statement)

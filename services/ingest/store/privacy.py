@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Integer, LargeBinary, Text, bindparam, text
+from sqlalchemy import DateTime, Integer, Interval, LargeBinary, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -13,6 +13,8 @@ from services.chassis.arrays import texts
 from services.ingest.domain.events import API_SOURCE
 from services.ingest.domain.privacy import (
     DUE_AFTER,
+    LONGEST_GATHER,
+    LONGEST_WAIT,
     REPEATED_FOR,
     Asked,
     Demand,
@@ -24,8 +26,20 @@ from services.ingest.domain.privacy import (
 )
 from services.ingest.store.vault import Vault
 
+# How long one that is under way takes, and rests after that, nobody knows.
 _COLUMNS = """request_id, kind, source, state, create_time, done_time, due_time,
+              CASE WHEN state = 1 AND kind > 1 THEN
+                  CASE WHEN EXISTS (SELECT FROM erasure) THEN create_time + :longest_wait
+                       ELSE least(create_time + :longest_wait,
+                                  greatest(create_time + :longest_gather, (SELECT max(until_time) FROM erasing_rest)))
+                  END
+              END AS latest_begin_time,
               erased_identifiers, rewritten_events, forgotten_bodies"""
+
+_WAITS = (
+    bindparam("longest_gather", LONGEST_GATHER, type_=Interval),
+    bindparam("longest_wait", LONGEST_WAIT, type_=Interval),
+)
 
 # Asked by hand again, a request that has not begun reaches on to what has come since.
 _ASK_AGAIN = text(
@@ -67,9 +81,11 @@ _LIST = text(
     f"""SELECT {_COLUMNS} FROM privacy_request
         WHERE tenant_id = :tenant_id AND (:before = '' OR request_id < :before)
         ORDER BY request_id DESC LIMIT :count"""
-)
+).bindparams(*_WAITS)
 
-_FIND = text(f"SELECT {_COLUMNS} FROM privacy_request WHERE tenant_id = :tenant_id AND request_id = :request_id")
+_FIND = text(
+    f"SELECT {_COLUMNS} FROM privacy_request WHERE tenant_id = :tenant_id AND request_id = :request_id"
+).bindparams(*_WAITS)
 
 _OPEN = text(
     """SELECT request_id, kind, source, position, create_time, sealed_named FROM privacy_request
@@ -214,6 +230,7 @@ def _request(row: Any) -> Request:
         create_time=row.create_time,
         done_time=row.done_time,
         due_time=row.due_time,
+        latest_begin_time=row.latest_begin_time,
         erased_identifiers=row.erased_identifiers,
         rewritten_events=row.rewritten_events,
         forgotten_bodies=row.forgotten_bodies,

@@ -65,7 +65,7 @@ _RENAME = text(
        WHERE tenant_id = :tenant_id ON CONFLICT DO NOTHING"""
 ).bindparams(bindparam("erased", type_=LargeBinary), bindparam("tenant_id", type_=Text))
 
-_TABLES = "log_entry, event_key, parked_delivery, tenant, privacy_request, erasure, erasure_plan, erasure_renamed"
+_TABLES = "log_entry, event_key, parked_delivery, tenant, privacy_request, erasure, erasure_plan, erasure_renamed, erasing_rest"
 
 _VACUUM = text(f"VACUUM {_TABLES}")
 

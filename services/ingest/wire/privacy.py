@@ -67,6 +67,7 @@ def request_message(request: Request) -> privacy_pb2.PrivacyRequest:
         create_time=timestamp(request.create_time),
         done_time=timestamp(request.done_time),
         due_time=timestamp(request.due_time),
+        latest_begin_time=timestamp(request.latest_begin_time),
         erased_identifiers=request.erased_identifiers,
         rewritten_events=request.rewritten_events,
         forgotten_bodies=request.forgotten_bodies,

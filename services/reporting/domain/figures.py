@@ -1,27 +1,30 @@
-"""Figures: a metric's value, from the sums that it is computed from."""
+"""Figures: the values of metrics, from the sums that they are computed from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from operator import itemgetter
+from typing import NamedTuple
 
 from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.definitions import Difference, Metric, Sum, Total, Unit
 from services.reporting.domain.statement import Amounts
 from services.reporting.domain.tenants import Tenant
 
+Sums = Mapping[str, Sequence[int | None]]
+"""Sums by the names of their metrics, each of all rows in sequence; None where there is none: nothing was told."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A row of a report: the dimensions' values as asked for, and the sums by name, of the compared period too.
 
-    A sum is None where there is none: not 0, but nothing told.
+class Rows(NamedTuple):
+    """Rows of a report by columns: the dimensions' values of each as asked for, the sums, those of the compared period too.
+
+    Rows without dimensions have one empty tuple each.
     """
 
-    dimensions: tuple[str, ...]
-    sums: Mapping[str, int | None]
-    compared: Mapping[str, int | None] | None
+    dimensions: Sequence[tuple[str, ...]]
+    sums: Sums
+    compared: Sums | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,34 +41,37 @@ class AsOf:
 class Report:
     """A page of a report's rows, the sums over all of them, and what the figures stand for.
 
-    `totals` is None where the rows have no currency in common; `others` are the orders in currencies that no row
+    `totals`, a single row, is None where the rows have no currency in common; `others` are the orders in currencies that no row
     shows. `names` are those for people of products, by SKU.
     """
 
     tenant: Tenant
-    rows: Sequence[Row]
+    rows: Rows
     total_size: int
-    totals: Row | None
+    totals: Rows | None
     others: Sequence[tuple[str, Amounts]]
     as_of: AsOf
     names: Mapping[str, str]
 
 
 def value(metric: Metric, sums: Mapping[str, int | None]) -> int | float | None:
-    """The metric's value: micros for money, a float for a ratio or a mean span.
-
-    None where nothing stands below the line, or where a part of it was not told. Money is rounded to the nearest
-    millionth, halves up.
-    """
-    return computed(metric.name)(sums)
+    """The metric's value in one row: see `computed`."""
+    return computed(metric.name)({name: (sum_,) for name, sum_ in sums.items()})[0]
 
 
-Computed = Callable[[Mapping[str, int | None]], int | float | None]
+Values = Sequence[int | float | None]
+"""A metric's value in each row: micros for money, a float for a ratio or a mean span.
+
+None where nothing stands below the line, or where a part of it was not told. Money is rounded to the nearest
+millionth, halves up.
+"""
+
+Computed = Callable[[Sums], Values]
 
 
 @cache
 def computed(name: str) -> Computed:
-    """How the value of a metric of the catalogue comes from sums: see `value`."""
+    """How the values of a metric of the catalogue come from sums."""
     metric = METRICS[name]
     formula = metric.formula
     if isinstance(formula, Sum):
@@ -77,34 +83,34 @@ def computed(name: str) -> Computed:
 
 
 def _part(name: str, divisor: int) -> Computed:
-    def compute(sums: Mapping[str, int | None]) -> int | None:
-        total = sums[name]
-        return None if total is None else _rounded(total, divisor)
-
-    return compute
+    return lambda sums: [None if total is None else _rounded(total, divisor) for total in sums[name]]
 
 
 def _together(left: Computed, right: Computed, sign: int) -> Computed:
-    def compute(sums: Mapping[str, int | None]) -> int | float | None:
-        first, second = left(sums), right(sums)
-        return None if first is None or second is None else first + sign * second
+    def compute(sums: Sums) -> Values:
+        return [
+            None if first is None or second is None else first + sign * second
+            for first, second in zip(left(sums), right(sums), strict=True)
+        ]
 
     return compute
 
 
 def _over(left: Computed, right: Computed, scale: int, *, exact: bool) -> Computed:
-    def compute(sums: Mapping[str, int | None]) -> int | float | None:
-        above, below = left(sums), right(sums)
-        if above is None or not below:
-            return None
-        return above * scale / below if exact else _rounded(above * scale, below)
+    def compute(sums: Sums) -> Values:
+        both = zip(left(sums), right(sums), strict=True)
+        if exact:
+            return [None if above is None or not below else above * scale / below for above, below in both]
+        return [None if above is None or not below else _rounded(above * scale, below) for above, below in both]
 
     return compute
 
 
-def change(now: float | None, then: float | None) -> float | None:
-    """By which part of what it was before a figure has grown; None where there is nothing to compare with."""
-    return None if now is None or not then else (now - then) / abs(then)
+def changes(now: Values, then: Values) -> Sequence[float | None]:
+    """By which part of what they were before figures have grown; None where there is nothing to compare with."""
+    return [
+        None if one is None or not other else (one - other) / abs(other) for one, other in zip(now, then, strict=True)
+    ]
 
 
 def _rounded(above: float, below: float) -> int:

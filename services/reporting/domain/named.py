@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cache, lru_cache
 
 from services.kernel.failures import InvalidArgumentError
 from services.reporting.domain.catalogue import METRICS
 from services.reporting.domain.definitions import DAY, Metric, Sum
-from services.reporting.domain.figures import AsOf, Row
+from services.reporting.domain.figures import AsOf, Rows, Sums
 from services.reporting.domain.named_reports import REPORTS, NamedReport, Table, named_report
 from services.reporting.domain.periods import Comparison, compared
 from services.reporting.domain.presets import Preset, period_asked_for
@@ -170,15 +170,15 @@ def _parameter(dimension: str) -> str:
 class NamedAnswer:
     """A named report's rows: of its totals, of every day, of each table with how many there are in all.
 
-    `names` are those for people of products, by SKU.
+    `totals` and `year` are single rows. `names` are those for people of products, by SKU.
     """
 
     tenant: Tenant
     plan: NamedPlan
-    totals: Row
-    daily: Sequence[Row]
-    year: Row | None
-    tables: Sequence[tuple[Sequence[Row], int]]
+    totals: Rows
+    daily: Rows
+    year: Rows | None
+    tables: Sequence[tuple[Rows, int]]
     others: Sequence[tuple[str, Amounts]]
     as_of: AsOf
     names: Mapping[str, str]
@@ -187,26 +187,26 @@ class NamedAnswer:
 def put_together(
     tenant: Tenant,
     plan: NamedPlan,
-    found: Sequence[tuple[Sequence[Row], int]],
+    found: Sequence[tuple[Rows, int]],
     *,
     others: Sequence[tuple[str, Amounts]],
     as_of: AsOf,
     names: Mapping[str, str],
 ) -> NamedAnswer:
-    """The answer, from the rows of each of the plan's sections with how many it has in all."""
-    (days, _), *rest = found
-    totals = total_of(plan.totals, days)
+    """The answer, from the rows of each of the plan's sections with how many it has in all; every day has a row."""
+    (daily, _), *rest = found
+    totals = total_of(plan.totals, daily)
     if plan.undated:
-        ([undated], _), *rest = rest
+        (undated, _), *rest = rest
         totals = joined(totals, undated)
     year = None
     if plan.year:
-        ([year], _), *rest = rest
+        (year, _), *rest = rest
     return NamedAnswer(
         tenant=tenant,
         plan=plan,
         totals=totals,
-        daily=every_day(plan.daily, days),
+        daily=daily,
         year=year,
         tables=rest,
         others=others,
@@ -215,34 +215,24 @@ def put_together(
     )
 
 
-def every_day(plan: Plan, rows: Sequence[Row]) -> list[Row]:
-    """A row for each day of a period, in sequence: where nothing was found, nothing was sold."""
-    found = {row.dimensions[0]: row for row in rows}
-    sums = plan.nothing
-    days = ((plan.period.start + timedelta(days=number)).isoformat() for number in range(plan.period.days))
-    return [
-        found.get(day) or Row(dimensions=(day,), sums=sums, compared=sums if plan.compared else None) for day in days
-    ]
-
-
-def total_of(plan: Plan, rows: Sequence[Row]) -> Row:
+def total_of(plan: Plan, rows: Rows) -> Rows:
     """The sums over rows; each sum of `plan` is one of theirs."""
-    then = [row.compared for row in rows if row.compared is not None]
-    return Row(
-        dimensions=(),
-        sums={name: _sum(sum_, [row.sums[name] for row in rows]) for name, sum_ in plan.sums.items()},
-        compared={name: _sum(sum_, [sums[name] for sums in then]) for name, sum_ in plan.sums.items()}
-        if plan.compared
-        else None,
-    )
+    compared_ = None if rows.compared is None else _totals(plan, rows.compared)
+    return Rows(((),), _totals(plan, rows.sums), compared_)
 
 
-def joined(left: Row, right: Row) -> Row:
-    """The sums of two rows that have different ones."""
+def joined(left: Rows, right: Rows) -> Rows:
+    """Rows of which each has the sums of one on the left and of one on the right; those are different ones."""
     compared_ = None if left.compared is None else {**left.compared, **(right.compared or {})}
-    return Row(dimensions=left.dimensions, sums={**left.sums, **right.sums}, compared=compared_)
+    return Rows(left.dimensions, {**left.sums, **right.sums}, compared_)
+
+
+def _totals(plan: Plan, sums: Sums) -> Sums:
+    return {name: (_sum(formula, sums[name]),) for name, formula in plan.sums.items()}
 
 
 def _sum(formula: Sum, parts: Sequence[int | None]) -> int | None:
+    if not formula.may_be_absent:
+        return sum(filter(None, parts))
     told = [part for part in parts if part is not None]
-    return sum(told) if told or not formula.may_be_absent else None
+    return sum(told) if told else None

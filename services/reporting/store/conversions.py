@@ -110,14 +110,20 @@ _FORGET = text(
          AND foreign_order.order_id = told.order_id"""
 )
 
+# Each order is looked up as the first from its key on: see `facts`.
 _READ_PLACED = text(
-    f"""SELECT tenant_id, book, source, order_id, told.currency_code, told.order_seconds, rate, rate_day,
-               payload
-        FROM foreign_order AS told JOIN order_fact USING (tenant_id, source, order_id)
-        WHERE tenant_id = :tenant_id AND told.currency_code = :currency_code
-          AND (told.order_seconds, book, source, order_id) > (:seconds, :book, :source, :order_id)
-          AND told.order_seconds <= :last_seconds AND edition = book & {EDITIONS - 1}
-        ORDER BY told.order_seconds, book, source, order_id LIMIT :count"""
+    f"""SELECT told.tenant_id, told.book, told.source, told.order_id, told.currency_code, told.order_seconds, told.rate,
+               told.rate_day, fact.payload
+        FROM foreign_order AS told CROSS JOIN LATERAL (
+            SELECT edition, source, order_id, payload FROM order_fact
+            WHERE tenant_id = :tenant_id
+              AND (edition, source, order_id) >= (told.book & {EDITIONS - 1}, told.source, told.order_id)
+            ORDER BY edition, source, order_id LIMIT 1) AS fact
+        WHERE told.tenant_id = :tenant_id AND told.currency_code = :currency_code
+          AND (told.order_seconds, told.book, told.source, told.order_id) > (:seconds, :book, :source, :order_id)
+          AND told.order_seconds <= :last_seconds
+          AND (fact.edition, fact.source, fact.order_id) = (told.book & {EDITIONS - 1}, told.source, told.order_id)
+        ORDER BY told.order_seconds, told.book, told.source, told.order_id LIMIT :count"""
 )
 
 _CLEAR = text(

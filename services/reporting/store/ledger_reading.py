@@ -83,7 +83,7 @@ _READ_RULES = text(
 )
 
 # How an order stood before a moment: as the last change left it, or as the next one found it, be it of the moment; where there is
-# neither it stands as it did.
+# neither it stands as it did. What is told of it now is looked up as the first from its key on: see `facts`.
 _READ_RATED = text(
     """SELECT change.place, placed.order_id, placed.source, placed.order_seconds,
               coalesce(earlier.stood, later.stood) AS stood, fact.payload
@@ -93,9 +93,10 @@ _READ_RATED = text(
        JOIN foreign_order AS placed
          ON placed.tenant_id = :tenant_id AND placed.currency_code = change.currency_code AND placed.book = :book
         AND placed.order_seconds >= change.start AND placed.order_seconds < change.until
-       JOIN order_fact AS fact
-         ON fact.tenant_id = :tenant_id AND fact.edition = :edition AND fact.source = placed.source
-        AND fact.order_id = placed.order_id
+       CROSS JOIN LATERAL (
+           SELECT edition, source, order_id, payload FROM order_fact
+           WHERE tenant_id = :tenant_id AND (edition, source, order_id) >= (CAST(:edition AS bigint), placed.source, placed.order_id)
+           ORDER BY edition, source, order_id LIMIT 1) AS fact
        LEFT JOIN LATERAL (
            SELECT jsonb_build_array(after) AS stood FROM ledger_entry
            WHERE tenant_id = :tenant_id AND source = placed.source AND order_id = placed.order_id
@@ -108,6 +109,7 @@ _READ_RATED = text(
            ORDER BY cause_micros, credit_position LIMIT 1) AS later ON true
        WHERE (change.micros, 0, placed.order_id, placed.source, placed.order_seconds)
                > (:after_micros, :after_position, :after_order_id, :after_source, :after_seconds)
+         AND (fact.edition, fact.source, fact.order_id) = (CAST(:edition AS bigint), placed.source, placed.order_id)
          AND coalesce(earlier.stood, later.stood, '[0]') <> '[null]'
        ORDER BY change.micros, placed.order_id, placed.source, placed.order_seconds
        LIMIT :count"""

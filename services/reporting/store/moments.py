@@ -1,4 +1,4 @@
-"""A moment of the state, read in as few round trips as can be: each takes longer than most statements."""
+"""A moment of the state, read in one round trip: each takes longer than most statements."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -21,32 +21,19 @@ Asked = tuple[bytes, Sequence[Any]]
 """A statement, its parameters named `$1` and so on, and their values."""
 
 
-class Moment:
-    """A connection whose transaction has not begun yet; all statements of it are to see the same moment."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def begin(self, *asked: Asked) -> list[list[tuple[Any, ...]]]:
-        """Begins the moment; answers the rows of each statement."""
-        return (await self._ask([(_PLANNING, ()), *asked], last=False))[1:]
-
-    async def end(self, *asked: Asked) -> list[list[tuple[Any, ...]]]:
-        """The rows of each statement; they are the last ones of the moment."""
-        return await self._ask(asked, last=True)
-
-    async def _ask(self, asked: Sequence[Asked], *, last: bool) -> list[list[tuple[Any, ...]]]:
-        driver: Driver[tuple[Any, ...]] = (await self._connection.get_raw_connection()).driver_connection  # type: ignore[assignment] # it is psycopg's
-        cursors = [AsyncRawCursor(driver) for _ in asked]
-        try:
-            async with driver.pipeline():
-                for cursor, (statement, values) in zip(cursors, asked, strict=True):
-                    await cursor.execute(statement, values, prepare=True)
-                if last:
-                    await driver.commit()
-        except errors.OperationalError:
-            if driver.closed:
-                # Fails as well, and gives up all connections that the pool had made before the server went away.
-                await self._connection.execute(_LIVING)
-            raise
-        return [await cursor.fetchall() for cursor in cursors]
+async def read(connection: AsyncConnection, *asked: Asked) -> list[list[tuple[Any, ...]]]:
+    """The rows of each statement, which all see the same moment: a transaction of their own, begun and ended here."""
+    driver: Driver[tuple[Any, ...]] = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment] # it is psycopg's
+    together = [(_PLANNING, ()), *asked]
+    cursors = [AsyncRawCursor(driver) for _ in together]
+    try:
+        async with driver.pipeline():
+            for cursor, (statement, values) in zip(cursors, together, strict=True):
+                await cursor.execute(statement, values, prepare=True)
+            await driver.commit()
+    except errors.OperationalError:
+        if driver.closed:
+            # Fails as well, and gives up all connections that the pool had made before the server went away.
+            await connection.execute(_LIVING)
+        raise
+    return [await cursor.fetchall() for cursor in cursors[1:]]

@@ -7,8 +7,19 @@ from typing import Final, NamedTuple
 from sqlalchemy import TextClause, text
 
 from services.reporting.domain.catalogue import METRICS
-from services.reporting.domain.cells import CreditCell
-from services.reporting.domain.definitions import CURRENCY, SKU, TIER, TIMES, CostDay, Difference, Metric, Sum, Total
+from services.reporting.domain.cells import CreditCell, StoreCell, TallyCell
+from services.reporting.domain.definitions import (
+    CURRENCY,
+    DAY,
+    SKU,
+    TIER,
+    TIMES,
+    CostDay,
+    Difference,
+    Metric,
+    Sum,
+    Total,
+)
 from services.reporting.store.products import name_of
 from services.reporting.store.report_shapes import Column, Look, Shape, columns, dimension, grouped
 from services.reporting.store.report_sources import SUMMED, Source, conditions, of_kind, source, table
@@ -39,28 +50,29 @@ def totals(shape: Shape) -> TextClause:
 
 
 def section(shape: Shape, number: int) -> str:
-    """The first rows, in the sequence asked for; `:size` says how many.
+    """The first rows, in the sequence asked for, as one; `:size` says how many.
 
-    Each is the section's number, its place, the number of all rows, and as texts its dimensions and its sums. Behind
-    the dimensions of a product stands what its name for people is read from, NULL where none was told.
+    It is the section's number, 0, the number of all rows, an array with one of the dimensions of each, and as a text an
+    array with one of the sums of each; the arrays are NULL where there is no row. Behind the dimensions of a product
+    stands what its name for people is read from, NULL where none was told.
     """
-    cut = ", ".join(f"CAST({name} AS text)" for name in shape.dimensions)
+    cut = f"ARRAY[{', '.join(f'CAST({name} AS text)' for name in shape.dimensions)}]"
     rows = (
-        f"(SELECT {number} AS section, row_number() OVER ({_ordered(shape)}) AS place, count(*) OVER () AS total_size, "
-        f"ARRAY[{cut}] AS dimensions, {_told(tuple(columns(shape)))} AS sums "
-        f"FROM ({_summed(shape)}) AS summed {_ordered(shape)} LIMIT :size)"
+        f"SELECT count(*) OVER () AS total_size, {cut} AS dimensions, {_told(tuple(columns(shape)))} AS sums "
+        f"FROM ({_summed(shape)}) AS summed {_ordered(shape)} LIMIT :size"
     )
-    if SKU not in shape.dimensions:
-        return rows
-    name = name_of(f"dimensions[{shape.dimensions.index(SKU) + 1}]")
-    return f"SELECT section, place, total_size, array_append(dimensions, {name}), sums FROM {rows} AS page"
+    named = "dimensions"
+    if SKU in shape.dimensions:
+        named = f"array_append(dimensions, {name_of(f'dimensions[{shape.dimensions.index(SKU) + 1}]')})"
+    together = f"coalesce(max(total_size), 0), array_agg({named}), CAST(array_agg(sums) AS text)"
+    return f"SELECT {number}, 0, {together} FROM ({rows}) AS page"
 
 
 def spread(shape: Shape, number: int) -> tuple[list[str], list[tuple[Column, ...]]]:
     """All rows as each source has its part of them, in no sequence; a statement for each part, and its columns.
 
     A shape of one dimension, or of none. A part is one row: the section's number, the part's, how many rows it has, the
-    values of the dimension, and an array with an array of sums for each, all as texts.
+    values of the dimension, and as a text an array with one of the sums of each; NULL where there is no row.
     """
     statements = []
     parts = list(_parts(shape))
@@ -68,18 +80,18 @@ def spread(shape: Shape, number: int) -> tuple[list[str], list[tuple[Column, ...
         told = _told(part.columns)
         if shape.dimensions:
             [name] = shape.dimensions
-            rows = f"count(*), array_agg(CAST({name} AS text)), array_agg({told})"
+            rows = f"count(*), array_agg(CAST({name} AS text)), CAST(array_agg({told}) AS text)"
         else:
-            rows = f"1, CAST(ARRAY[''] AS text[]), ARRAY[{told}]"
+            rows = f"1, CAST(ARRAY[''] AS text[]), CAST({told} AS text)"
         names = [column.name for column in part.columns]
         statements.append(f"SELECT {number}, {place}, {rows} FROM ({_part(shape, part, names)}) AS part")
     return statements, [part.columns for part in parts]
 
 
 def _told(found: Sequence[Column]) -> str:
-    """Sums as texts; a share of the cost is a part of a millionth."""
+    """An array of sums; a share of the cost is a part of a millionth."""
     whole = (f"trunc({column.name})" if column.formula.slice.family is CostDay else column.name for column in found)
-    return f"CAST(ARRAY[{', '.join(whole)}] AS text[])"
+    return f"ARRAY[{', '.join(whole)}]"
 
 
 class _Part(NamedTuple):
@@ -128,8 +140,8 @@ def _part(shape: Shape, part: _Part, names: Sequence[str]) -> str:
         once = _once(shape, source_, (*cut, *earlier), f"{from_} WHERE {where}")
         sums = _sums(part, names, _EARLIER, among=len(kinds))
         return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({once}) AS cells {grouped(shape)}"
-    if len(kinds) == 1:
-        sums = _sums(part, names, source_.earlier(shape), among=1)
+    if len(kinds) == 1 or _few(shape, source_):
+        sums = _sums(part, names, source_.earlier(shape), among=len(kinds))
         some = f"HAVING {found}" if (found := _some(part, source_.earlier(shape))) else ""
         return f"SELECT {', '.join((*cut, *sums))} FROM {from_} WHERE {where} {grouped(shape)} {some}"
     # Each cell is summed once, by its kind, and only what that leaves is looked at for each of the figures.
@@ -143,6 +155,12 @@ def _part(shape: Shape, part: _Part, names: Sequence[str]) -> str:
     from_ = f"(SELECT {', '.join((*keys, *measures))} FROM {from_} WHERE {where} GROUP BY {by_kind} {due}) AS cells"
     sums = _sums(part, names, _EARLIER, among=len(kinds))
     return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM {from_} {grouped(shape)}"
+
+
+def _few(shape: Shape, source_: Source) -> bool:
+    """That there is hardly more than one cell of a kind for each row: to sum each kind first would look at them twice."""
+    summed = source_.cut is not None or source_.family in (StoreCell, TallyCell)
+    return shape.dimensions == (DAY,) and summed and not source_.awaited
 
 
 def _once(shape: Shape, source_: Source, cut: Sequence[str], cells: str) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reporting.domain.blocks import Run, blocks
 from services.reporting.domain.definitions import COST_SHARES, TIMES, CostDay
-from services.reporting.domain.figures import Row
+from services.reporting.domain.figures import Rows
 from services.reporting.domain.periods import Period
 from services.reporting.domain.reports import Plan, bucket_name, bucket_start
 from services.reporting.domain.tenants import Cost
@@ -35,7 +36,7 @@ class Scope:
 
 async def read_rows(
     connection: AsyncConnection, plan: Plan, scope: Scope, *, offset: int, limit: int
-) -> tuple[list[Row], int]:
+) -> tuple[Rows, int]:
     """A page of a report's rows, and how many there are in all."""
     shape = shape_of(plan, scope, plan.dimensions)
     parameters = parameters_of(plan, scope)
@@ -43,14 +44,13 @@ async def read_rows(
     rows = found.all()
     # Behind the last row there is none that could tell: there may be fewer than when the token was written.
     total_size = rows[0][-1] if rows else (await connection.execute(count(shape), parameters)).scalar_one()
-    names = tuple(plan.sums)
-    return [_row(plan, names, plan.dimensions, row) for row in rows], total_size
+    return _rows(plan, plan.dimensions, rows), total_size
 
 
-async def read_totals(connection: AsyncConnection, plan: Plan, scope: Scope) -> Row:
-    """The sums over all of a report's rows in one currency: `scope` names it."""
+async def read_totals(connection: AsyncConnection, plan: Plan, scope: Scope) -> Rows:
+    """The sums over all of a report's rows in one currency, a single row: `scope` names it."""
     rows = await connection.execute(totals(shape_of(plan, scope, ())), parameters_of(plan, scope))
-    return _row(plan, tuple(plan.sums), (), rows.one())
+    return _rows(plan, (), [rows.one()])
 
 
 def shape_of(plan: Plan, scope: Scope, dimensions: tuple[str, ...]) -> Shape:
@@ -100,18 +100,15 @@ def _bound(dimension: str, value: str) -> date | str:
     return bucket_start(dimension, value) if dimension in TIMES else value
 
 
-def _row(plan: Plan, names: tuple[str, ...], dimensions: tuple[str, ...], columns: Sequence[Any]) -> Row:
-    """A row of a statement: the dimensions, then each sum, with that of the compared period beside it where there is one."""
+def _rows(plan: Plan, dimensions: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> Rows:
+    """Rows of a statement: the dimensions, then each sum, with that of the compared period beside it where there is one."""
+    cut = len(dimensions)
+    names = [partial(bucket_name, name) if name in TIMES else str for name in dimensions]
+    told = [tuple(name(value) for name, value in zip(names, row, strict=False)) for row in rows]
     periods = 2 if plan.compared else 1
-    told = [_whole(sum_) for sum_ in columns[len(dimensions) : len(dimensions) + periods * len(names)]]
-    return Row(
-        dimensions=tuple(
-            bucket_name(name, value) if name in TIMES else value
-            for name, value in zip(dimensions, columns, strict=False)
-        ),
-        sums=dict(zip(names, told[::periods], strict=True)),
-        compared=dict(zip(names, told[1::2], strict=True)) if plan.compared else None,
-    )
+    columns = [[_whole(row[place]) for row in rows] for place in range(cut, cut + periods * len(plan.sums))]
+    compared = dict(zip(plan.sums, columns[1::2], strict=True)) if plan.compared else None
+    return Rows(told, dict(zip(plan.sums, columns[::periods], strict=True)), compared)
 
 
 def _whole(sum_: Decimal | None) -> int | None:
