@@ -44,7 +44,7 @@ class IngestSettings(ServiceSettings):
     """What ingest is told: it alone keeps secrets at rest."""
 
     erasing_rest: float = Field(REST, ge=0, validation_alias="TOUCHSTONE_ERASING_REST")
-    """How many times as long as an erasing took, the next one waits: the smaller, the more of its time is rewriting."""
+    """How many times as long as an erasing took beyond a minute, the next one waits: the smaller, the more of its time is rewriting."""
     secrets_key_file: FilePath = Field(validation_alias="TOUCHSTONE_SECRETS_KEY_FILE")
 
     @property

@@ -499,7 +499,7 @@ async def rested_from(house: House, minutes: int) -> Eraser:
 
 
 async def test_the_next_one_begins_when_the_installation_has_rested(house: House) -> None:
-    eraser = await rested_from(house, minutes=30)
+    eraser = await rested_from(house, minutes=31)
     second = await house.ask(Identifier(Kind.CUSTOMER, "7001234567891"))
     log_id = await house.log_id()
 
@@ -527,6 +527,13 @@ async def test_nobody_waits_for_longer_than_a_day(house: House) -> None:
     await house.change("UPDATE privacy_request SET create_time = create_time - interval '1 min' WHERE state = 1")
     assert await eraser.erase()
     assert {(await house.request(one)).state for one in (second, third)} == {State.DONE}
+
+
+async def test_an_erasing_that_nobody_notices_asks_for_no_rest(house: House) -> None:
+    eraser = await rested_from(house, minutes=0)
+    second = await house.ask(Identifier(Kind.CUSTOMER, "7001234567891"))
+    assert await eraser.erase()
+    assert (await house.request(second)).state is State.DONE
 
 
 async def test_the_first_begins_at_once_and_who_comes_meanwhile_within_a_day(house: House) -> None:

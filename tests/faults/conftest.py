@@ -10,5 +10,5 @@ from tests.mesh.running import RunningSystem, running
 @pytest.fixture(scope="session")
 def victim() -> Iterator[RunningSystem]:
     """Everything, as `make up` starts it."""
-    with running({"TOUCHSTONE_ERASING_REST": "0"}) as whole:
+    with running() as whole:
         yield whole

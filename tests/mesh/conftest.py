@@ -31,7 +31,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="session")
 def mesh(collector: Collector, pytestconfig: pytest.Config) -> Iterator[RunningSystem]:
     """Everything, as `make up` starts it."""
-    with running({**collector.environment, "TOUCHSTONE_ERASING_REST": "0"}) as whole:
+    with running(collector.environment) as whole:
         pytestconfig.stash[RUNNING] = whole
         yield whole
         del pytestconfig.stash[RUNNING]

@@ -22,6 +22,9 @@ LONGEST_GATHER = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(days=1)
 """For so long, at most, it waits for the installation to have rested from the last rewriting."""
 
+UNNOTICED = timedelta(minutes=1)
+"""An erasing that takes no longer asks for no rest: of a small installation, the next one begins at once."""
+
 REPEATED_FOR = timedelta(days=2)
 """For so long a shop repeats a delivery: the same demand after that is a new one."""
 

@@ -34,7 +34,7 @@ _GATHER = timedelta(seconds=2)
 """How long a request waits for others to share the rewriting; each that comes lets all wait as long again."""
 
 REST: Final = 20.0
-"""How many times as long as an erasing took, the installation does without the next, which is 5% of its time at most."""
+"""How many times as long as an erasing took beyond a minute, the installation does without the next."""
 
 _log = logging.getLogger(__name__)
 

@@ -7,14 +7,14 @@ from enum import IntEnum
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import DateTime, Float, LargeBinary, bindparam, text
+from sqlalchemy import DateTime, Float, Interval, LargeBinary, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.chassis.arrays import numbers, texts
 from services.ingest.domain.erasing import KEY_BYTES, Plan
 from services.ingest.domain.events import API_SOURCE
-from services.ingest.domain.privacy import LONGEST_GATHER, LONGEST_WAIT
+from services.ingest.domain.privacy import LONGEST_GATHER, LONGEST_WAIT, UNNOTICED
 from services.ingest.store.vault import Vault
 from services.kernel.identifiers import Identifier, Kind
 
@@ -85,9 +85,14 @@ _DONE = text(
 )
 
 _REST = text(
-    """UPDATE erasing_rest SET until_time = CAST(:now AS timestamptz) + :rest * (:now - begun.begin_time)
+    """UPDATE erasing_rest SET until_time = CAST(:now AS timestamptz)
+           + :rest * greatest(:now - begun.begin_time - :unnoticed, interval '0')
        FROM (SELECT min(begin_time) AS begin_time FROM erasure) AS begun"""
-).bindparams(bindparam("now", type_=DateTime(timezone=True)), bindparam("rest", type_=Float))
+).bindparams(
+    bindparam("now", type_=DateTime(timezone=True)),
+    bindparam("rest", type_=Float),
+    bindparam("unnoticed", type_=Interval),
+)
 
 _END = (
     text("DELETE FROM erasure_renamed"),
@@ -239,10 +244,10 @@ async def is_rewritten(connection: AsyncConnection) -> bool:
 async def end(connection: AsyncConnection, *, now: datetime, rest: float) -> None:
     """Calls the requests done, and destroys keys and plans: from here on nobody can make the tokens again.
 
-    The next erasing begins after `rest` times as long as this one took.
+    The next erasing begins after `rest` times as long as this one took beyond what nobody notices.
     """
     await connection.execute(_DONE, {"now": now, "api": API_SOURCE})
-    await connection.execute(_REST, {"now": now, "rest": rest})
+    await connection.execute(_REST, {"now": now, "rest": rest, "unnoticed": UNNOTICED})
     await connection.execute(_DROP_RENAMED)
     for statement in _END:
         await connection.execute(statement)
