@@ -190,6 +190,7 @@ def test_what_sells_best_and_what_may_be_said_of_it(mesh: RunningSystem, shop: S
     cup = {"lineId": "2", "sku": "CUP", "quantity": "3", "netMicros": "4000000"}
     sold = bought(9)
     shop.append([sold | {"order": sold["order"] | {"lines": [bag, cup]}}])
+    shop.settle()
     page = opened(browser, mesh, f"/?report=popularity#token={shop.token}")
     page.until("document.querySelector('blockquote')?.innerText.includes('12 ')")
     ranked = "[...document.querySelectorAll('tr.chosen > *')].map(one => one.innerText)"
