@@ -79,3 +79,12 @@ async def test_leaving_early_ends_the_reading() -> None:
     async with aclosing(in_groups(endless())) as groups:
         await anext(groups)
     assert asyncio.all_tasks() == before
+
+
+async def test_each_batch_is_heard_of_as_it_comes_though_nobody_asks_for_the_next_group() -> None:
+    heard: list[int] = []
+    coming = stream([batch(0, 1), batch(1, 1), batch(2, 1)])
+    async with aclosing(in_groups(coming, lambda one: heard.append(one.after_position))) as groups:
+        await anext(groups)
+        await asyncio.sleep(0.01)
+    assert heard == [0, 1, 2]
