@@ -35,11 +35,11 @@ def _buffers() -> str:
 
 
 def log_size(data: Path) -> str:
-    """How much is written ahead until a checkpoint: a tenth of the disk, at most what a crash takes a minute or two for.
+    """How much is written ahead until a checkpoint: a tenth of the disk, from 1 to 16 GB.
 
     After a checkpoint the first change of each page is written whole. What comes in no order changes pages anywhere in
-    the indexes: with 4 GB, at 5,000 events a second and ten million touches, a checkpoint would come every 16 seconds,
-    and almost three whole pages an event would be written; with 16 GB it is every four minutes, and half a page.
+    the indexes, so where checkpoints follow each other closely, most of what is written are whole pages. The more is
+    written ahead, the longer a start takes after a crash.
     """
     return f"{min(max(shutil.disk_usage(data).total // 10, _GIGABYTE), 16 * _GIGABYTE) // _MEGABYTE}MB"
 

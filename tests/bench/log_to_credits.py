@@ -98,7 +98,7 @@ def log_to_credits(running: RunningSystem) -> Figure:
     """The two sides in turn, on the Postgres of the running system, which is as one that has run for a while.
 
     That is: both begin with events that aren't measured; indexes are in memory; and the pages of the filled side's were
-    written after the last checkpoint. At the rate wanted there would be one every few minutes (deploy/local/engines.py).
+    written after the last checkpoint. Right behind a checkpoint it is slower: the whole pages are told.
     """
     server = running.state()["database_url"].rpartition("/")[0]
     postgres = running.state()["programs"]["postgres"]["pid"]

@@ -4,7 +4,8 @@ import sys
 
 from services.attribution.background import forget
 from services.attribution.store.facts import identifier_number
-from services.attribution.wire.events import happened_again, remembered
+from services.attribution.wire import events as events_wire
+from services.attribution.wire.events import happened_again
 from tests.attribution.telling import NOON, interaction
 
 
@@ -21,4 +22,4 @@ def test_nothing_holds_an_identifier_after_the_state_was_replaced() -> None:
     assert sys.getrefcount(value) > 2
     forget()
     assert sys.getrefcount(value) == 2
-    assert remembered() == identifier_number.cache_info().currsize == 0
+    assert len(events_wire._remembered) == identifier_number.cache_info().currsize == 0

@@ -13,7 +13,7 @@ from services.reporting.domain.cells import MEASURES, CreditCell, Outcome, Outco
 from services.reporting.domain.contributions import contributions, differences
 from services.reporting.domain.definitions import DIMENSIONS, Quotient, Unit
 from services.reporting.domain.facts import Attribution, Contact, Credit, Line, OrderFact
-from services.reporting.domain.figures import value
+from services.reporting.domain.figures import computed
 from services.reporting.domain.paging import page_size, read_token, write_token
 from services.reporting.domain.periods import Comparison, Period, compared, day_of, read_period
 from services.reporting.domain.reports import Filter, Order, Request, plan
@@ -189,13 +189,11 @@ def test_page_sizes_have_bounds():
 
 
 def test_a_quotient_without_anything_below_is_absent():
-    share, average = METRICS["share_of_store_revenue"], METRICS["average_order_value"]
+    share, average = computed("share_of_store_revenue"), computed("average_order_value")
 
-    assert value(share, {"attributed_revenue": 0, "store_revenue": 0}) is None
-    assert value(share, {"attributed_revenue": 1, "store_revenue": 4}) == 0.25
-    assert value(average, {"store_revenue": 0, "store_orders": 0}) is None
-    assert value(average, {"store_revenue": 5, "store_orders": 2}) == 3
-    assert average.unit is Unit.MONEY
+    assert share({"attributed_revenue": [0, 1], "store_revenue": [0, 4]}) == [None, 0.25]
+    assert average({"store_revenue": [0, 5], "store_orders": [0, 2]}) == [None, 3]
+    assert METRICS["average_order_value"].unit is Unit.MONEY
 
 
 @pytest.mark.parametrize(

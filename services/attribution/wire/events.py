@@ -96,11 +96,6 @@ def happened_again(source: str, kept: bytes) -> Touch | Step | Seen | None:
         return happened_first(source, event_pb2.Event.FromString(kept), kept)
 
 
-def remembered() -> int:
-    """How many events are remembered."""
-    return len(_remembered)
-
-
 def forget() -> None:
     """Remembers nothing any more."""
     _remembered.clear()

@@ -4,8 +4,8 @@ A step looks only at what it touches. Identifiers that hang together by observat
 most telling one like a person; decisions divide a region into persons. Where observations and links are only added, regions
 and persons can only grow together, so their names are enough. Where an identifier begins to name nobody, or a pair is
 unlinked, the region is *torn*: it is made again from all of its observations. Of a large region only small parts may
-*leave*, or be set *apart* as persons: these are made again, and the rest stays as it is. A hub is a region of its own; it keeps copies of the
-observations that mention it, for the day on which it may name somebody again.
+*leave*, or be set *apart* as persons: these are made again, and the rest stays as it is. A hub is a region of its own;
+it keeps copies of the observations that mention it, for the day on which it may name somebody again.
 """
 
 from collections.abc import Iterable, Mapping

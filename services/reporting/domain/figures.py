@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from services.reporting.domain.catalogue import METRICS
-from services.reporting.domain.definitions import Difference, Metric, Sum, Total, Unit
+from services.reporting.domain.definitions import Difference, Sum, Total, Unit
 from services.reporting.domain.statement import Amounts
 from services.reporting.domain.tenants import Tenant
 
@@ -41,8 +41,8 @@ class AsOf:
 class Report:
     """A page of a report's rows, the sums over all of them, and what the figures stand for.
 
-    `totals`, a single row, is None where the rows have no currency in common; `others` are the orders in currencies that no row
-    shows. `names` are those for people of products, by SKU.
+    `totals`, a single row, is None where the rows have no currency in common; `others` are the orders in currencies
+    that no row shows. `names` are those for people of products, by SKU.
     """
 
     tenant: Tenant
@@ -52,11 +52,6 @@ class Report:
     others: Sequence[tuple[str, Amounts]]
     as_of: AsOf
     names: Mapping[str, str]
-
-
-def value(metric: Metric, sums: Mapping[str, int | None]) -> int | float | None:
-    """The metric's value in one row: see `computed`."""
-    return computed(metric.name)({name: (sum_,) for name, sum_ in sums.items()})[0]
 
 
 Values = Sequence[int | float | None]

@@ -37,6 +37,6 @@ _STATEMENTS = (
 
 
 def upgrade() -> None:
-    """Moves what there is: some minutes for ten million touches."""
+    """Moves what there is: the more, the longer it takes."""
     for statement in _STATEMENTS:
         op.execute(statement)
