@@ -11,7 +11,7 @@ from services.attribution.domain.orders import Told
 from services.attribution.editions import editions, editions_of
 from services.attribution.reaching import Happened, reach
 from services.attribution.recomputing import recompute, reopened
-from services.attribution.store import blocks, facts, orders, people, reopening
+from services.attribution.store import blocks, facts, orders, people, regrouped_orders
 from services.attribution.store import rules as rules_store
 from services.attribution.store.moments import micros
 from services.attribution.store.orders import OrderKey
@@ -125,7 +125,7 @@ async def apply_people(
     ]
     times = {entry.position: times_wire.micros(entry.message.cause_receive_time) for entry in entries}
     blocked = {(tenant_id, identifier) for tenant_id, known in known_editions.items() for identifier in known.blocked}
-    found = await reopening.orders_by_people(connection, partition, concerned, times, blocked)
+    found = await regrouped_orders.orders_by_people(connection, partition, concerned, times, blocked)
     told = [
         reopened(order.key, order, (), Cause(BY_PEOPLE, found[order.key], times.get(found[order.key], 0)))
         for order in await orders.read_orders(connection, found)
@@ -160,8 +160,8 @@ def _newer(before: people.Standing, person: tuple[int, int] | None, hub: tuple[i
 
 def _changed(
     named: people.Named, was: people.Standing, now: people.Standing, window_micros: int
-) -> reopening.ByIdentifier:
-    return reopening.ByIdentifier(
+) -> regrouped_orders.ByIdentifier:
+    return regrouped_orders.ByIdentifier(
         *named,
         hub=now.hub != was.hub,
         is_hub=now.hub,

@@ -9,7 +9,7 @@ from services.attribution.domain.baskets import Seen
 from services.attribution.domain.conversations import Step
 from services.attribution.domain.spans import EVER, Spans
 from services.attribution.domain.touches import Touch
-from services.attribution.store import blocks, facts, reopening, touches
+from services.attribution.store import blocks, facts, touched_orders, touches
 from services.attribution.store.moments import micros
 from services.attribution.store.orders import OrderKey
 from services.kernel.identifiers import Kind
@@ -41,7 +41,7 @@ async def reach(
     concerned = [by for one in fresh for by in _by_itself(one, spans[one.tenant_id])]
     concerned += await _by_conversations(connection, fresh, spans)
     times = {one.position: one.receive_micros for one in happened}
-    return await reopening.orders_by_touches(connection, partition, concerned, times)
+    return await touched_orders.orders_by_touches(connection, partition, concerned, times)
 
 
 async def _keep_columns(connection: AsyncConnection, fresh: Sequence[Happened]) -> None:
@@ -76,7 +76,7 @@ def _conversation_id(what: Touch | Step | Seen) -> str:
     return "" if isinstance(what, Seen) else what.conversation_id
 
 
-def _by_itself(one: Happened, spans: Spans) -> Iterable[reopening.ByTouch]:
+def _by_itself(one: Happened, spans: Spans) -> Iterable[touched_orders.ByTouch]:
     """Whom a touch or a product seen concerns by its own identifiers, and through the people whom they name."""
     what = one.what
     if isinstance(what, Step):
@@ -88,14 +88,16 @@ def _by_itself(one: Happened, spans: Spans) -> Iterable[reopening.ByTouch]:
     through = None if span is None else since + micros(span) + 1
     for identifier in what.identifiers:
         if through is not None:
-            yield reopening.ByTouch(tenant_id, identifier, since, through, position)
+            yield touched_orders.ByTouch(tenant_id, identifier, since, through, position)
         if ever and identifier.kind is Kind.SESSION:
-            yield reopening.ByTouch(tenant_id, identifier, since, since + micros(EVER) + 1, position, personal=False)
+            yield touched_orders.ByTouch(
+                tenant_id, identifier, since, since + micros(EVER) + 1, position, personal=False
+            )
 
 
 async def _by_conversations(
     connection: AsyncConnection, fresh: Sequence[Happened], spans: Mapping[str, Spans]
-) -> list[reopening.ByTouch]:
+) -> list[touched_orders.ByTouch]:
     """Whom conversations concern to which something was added: by all their identifiers, from their first event on."""
     positions: dict[tuple[str, str], int] = {}
     for one in fresh:
@@ -104,7 +106,7 @@ async def _by_conversations(
             of = one.tenant_id, conversation_id
             positions[of] = max(positions.get(of, 0), one.position)
     return [
-        reopening.ByTouch(
+        touched_orders.ByTouch(
             tenant_id=found.tenant_id,
             identifier=found.identifier,
             from_micros=found.first_micros,
