@@ -11,7 +11,7 @@ from services.ingest.domain.events import API_SOURCE, OWN_SOURCE, Limits
 from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import TenantTerms
 from services.ingest.wire.deliveries import EVENT_BYTES_HEADERS, EVENTS_HEADERS, Deliveries
-from services.ingest.wire.events import Origin, Refused, entry_of, origin, restore_addresses, typed_addresses
+from services.ingest.wire.events import Origin, Refused, entry_of, restore_addresses, sender_of, typed_addresses
 from services.ingest.wire.times import timestamp_of
 
 NOW = 1_795_000_000_000_000_000
@@ -21,7 +21,7 @@ TENANT = TenantTerms("acme", 3, KEY, Limits(), {"shop": SourceKind.SHOPIFY})
 
 
 def told_by(source: str = API_SOURCE, kind: SourceKind = SourceKind.CUSTOM) -> Origin:
-    return origin(TENANT, source, kind, receive_time=timestamp_of(NOW), trace_parent="", now=NOW)
+    return sender_of(TENANT, source, kind, now=NOW).at(timestamp_of(NOW), "")
 
 
 def event(**changes) -> event_pb2.Event:
@@ -58,9 +58,7 @@ def logged(read: Entry | Refused) -> event_pb2.LoggedEvent:
 
 
 def test_an_entry_reads_as_a_logged_event() -> None:
-    told = origin(
-        TENANT, "shop", SourceKind.SHOPIFY, receive_time=Timestamp(seconds=7), trace_parent="00-a-b-01", now=NOW
-    )
+    told = sender_of(TENANT, "shop", SourceKind.SHOPIFY, now=NOW).at(Timestamp(seconds=7), "00-a-b-01")
     entry = entry_of(order(), told)
     assert logged(entry) == event_pb2.LoggedEvent(
         tenant_id="acme",
@@ -147,7 +145,7 @@ def test_both_bounds_of_time_are_taken() -> None:
 
 def test_the_bounds_of_time_are_the_tenants() -> None:
     strict = TENANT._replace(limits=Limits(max_age=90 * 1_000_000_000, max_lead=0))
-    told = origin(strict, API_SOURCE, SourceKind.CUSTOM, receive_time=timestamp_of(NOW), trace_parent="", now=NOW)
+    told = sender_of(strict, API_SOURCE, SourceKind.CUSTOM, now=NOW).at(timestamp_of(NOW), "")
     assert (
         reason(entry_of(event(occurTime=json_time(-91)), told))
         == "OCCUR_TIME_TOO_OLD: occurTime is more than 90 seconds ago"
