@@ -17,7 +17,7 @@ from services.reporting.domain.reports import Plan, check_models
 from services.reporting.domain.statement import WholeStatement, compose
 from services.reporting.domain.tenants import Tenant
 from services.reporting.remembered import Remembered
-from services.reporting.store import followed, moments, products, reports, sections, statements, tenants
+from services.reporting.store import heads, moments, products, reports, sections, statements, tenants
 from services.reporting.wire.settings import cost_of
 
 
@@ -93,20 +93,20 @@ async def named(
     proposed = proposed_partition(tenant_id)
     guess = remembered.get(tenant_id)
     question = None if guess is None else _guessed(guess, request, now)
-    async with moment(engine) as connection:
-        while True:
-            told = [tenants.asked(tenant_id), followed.asked(tenant_id, proposed)]
-            known, applied, *rows = await moments.read(connection, *told, *([question.asked] if question else []))
-            tenant = tenants.tenant_of(known[0]) if known else Tenant(tenant_id=tenant_id, partition=proposed)
-            if question is not None and tenant == guess:
-                break
-            remembered.put(tenant)
-            guess, before, question = tenant, question, _question(tenant, request, now)
-            if before is not None and before.asked == question.asked:
-                break
-    found, others, names = sections.found(question.sections, rows[0])
-    as_of_ = _as_of(tenant.partition, followed.applied(applied))
-    return put_together(tenant, question.plan, found, others=others, as_of=as_of_, names=names)
+    while True:
+        rows = await moments.read(engine, question.asked if question else heads.asked(tenant_id, proposed))
+        head = heads.head(rows)
+        tenant = head.tenant or Tenant(tenant_id=tenant_id, partition=proposed)
+        if question is not None and tenant == guess:
+            break
+        remembered.put(tenant)
+        guess, before, question = tenant, question, _question(tenant, request, now)
+        if before is not None and before.asked == question.asked:
+            break
+    found, others, names = sections.found(question.sections, rows)
+    return put_together(
+        tenant, question.plan, found, others=others, as_of=_as_of(tenant.partition, head.applied), names=names
+    )
 
 
 def _guessed(tenant: Tenant, request: NamedRequest, now: float) -> Question | None:
@@ -122,7 +122,9 @@ def _question(tenant: Tenant, request: NamedRequest, now: float) -> Question:
         tenant.model_version(request.model)
     scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
     asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plan.sections, scope=scope)
-    return Question(plan, asked, sections.asked(asked, size=request.limit))
+    return Question(
+        plan, asked, sections.asked(asked, size=request.limit, proposed_partition=proposed_partition(tenant.tenant_id))
+    )
 
 
 async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Rows | None:
