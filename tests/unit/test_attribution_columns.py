@@ -1,14 +1,10 @@
 """Columns as they are laid out in memory for trying models."""
 
-import subprocess
-import sys
-
-import duckdb
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.attribution.simulation.tables import arrow, last_of_each
+from services.attribution.simulation.lookup import last_of_each
 
 FAR_APART = st.integers(-(2**63), 2**63 - 1)
 
@@ -27,29 +23,3 @@ def test_keys_that_meet_in_a_slot_are_told_apart() -> None:
     assert sorted(told[found].tolist()) == sorted(set(told.tolist()))
     last = {key: number for number, key in enumerate(told.tolist())}
     assert np.flatnonzero(found).tolist() == sorted(last.values())
-
-
-def test_duckdb_reads_columns_in_place() -> None:
-    columns = {"number": np.arange(5, dtype=np.int32), "value": np.array([2**62, -1, 0, 7, 7])[::-1]}
-    with duckdb.connect() as engine:
-        engine.register("told", arrow(columns))
-        assert engine.execute("SELECT * FROM told ORDER BY number").fetchall() == [
-            (0, 7),
-            (1, 7),
-            (2, 0),
-            (3, -1),
-            (4, 2**62),
-        ]
-
-
-def test_the_first_question_does_not_wait_for_a_library_that_is_not_needed() -> None:
-    asked = (
-        "import sys, duckdb, numpy as np\n"
-        "from services.attribution.simulation import loading\n"
-        "from services.attribution.simulation.tables import arrow\n"
-        "engine = duckdb.connect()\n"
-        "engine.register('told', arrow({'number': np.arange(3)}))\n"
-        "engine.execute('SELECT sum(number) FROM told').fetchnumpy()\n"
-        "sys.exit('pandas' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", asked], check=False, timeout=60).returncode == 0
