@@ -5,16 +5,17 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
-_STATEMENTS = (
-    """CREATE TABLE unique_summary (
-           tenant_id text COLLATE "C" NOT NULL,
-           edition bigint NOT NULL,
-           figure text COLLATE "C" NOT NULL,
-           cut text COLLATE "C" NOT NULL,
-           previous_day date NOT NULL,
-           day date NOT NULL,
-           people bigint NOT NULL,
-           PRIMARY KEY (tenant_id, edition, figure, cut, previous_day, day)) WITH (fillfactor = 70)""",
+_TABLE = """CREATE TABLE unique_summary (
+       tenant_id text COLLATE "C" NOT NULL,
+       edition bigint NOT NULL,
+       figure text COLLATE "C" NOT NULL,
+       cut text COLLATE "C" NOT NULL,
+       previous_day date NOT NULL,
+       day date NOT NULL,
+       people bigint NOT NULL,
+       PRIMARY KEY (tenant_id, edition, figure, cut, previous_day, day)) WITH (fillfactor = 70)"""
+
+SUMS = (
     """INSERT INTO unique_summary (tenant_id, edition, figure, cut, previous_day, day, people)
        SELECT tenant_id, edition, figure, cut, told.previous_day, told.day, sum(people)
        FROM (SELECT *, CAST(date_trunc('week', previous_day) AS date) AS week_before,
@@ -34,5 +35,6 @@ _STATEMENTS = (
 
 def upgrade() -> None:
     """Sums up what is there."""
-    for statement in _STATEMENTS:
+    op.execute(_TABLE)
+    for statement in SUMS:
         op.execute(statement)
