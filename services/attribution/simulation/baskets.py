@@ -108,9 +108,7 @@ def _shown_to(known: Lookup, seen_by: people.Named, shown: Named) -> Keyed:
 
 def _known(names: Collection[Numbers]) -> Numbers:
     """What products are called, each name once, in ascending sequence."""
-    every = np.unique(np.concatenate([np.zeros(0, np.int64), *names]))
-    found: Numbers = every[every != 0]
-    return found
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *(one[one != 0] for one in names)]))
 
 
 def _numbered(known: Numbers, names: Numbers) -> Products:

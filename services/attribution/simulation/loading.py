@@ -48,10 +48,10 @@ def load(source: Source, wanted: Loading, stop: Stop) -> Cases:
     with ThreadPoolExecutor(1) as beside:
         finding = beside.submit(People, told_of(source), wanted.blocked)
         orders = _read_orders(source, wanted)
+        naming = beside.submit(lambda told: named(finding.result(), told, "order_time", ORDER_KINDS), orders)
         touches = _read_touches(source, wanted)
-        people = finding.result()
+        people, buyers = finding.result(), naming.result()
     stop.look()
-    buyers = named(people, orders, "order_time", ORDER_KINDS)
     reached = named(people, touches, "occur_time", TOUCH_KINDS)
     stop.look()
     cases = Cases(

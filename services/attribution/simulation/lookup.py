@@ -67,15 +67,16 @@ class Lookup:
     def places_of_few(self, values: Numbers) -> Places:
         """As `places`, in this thread alone."""
         found = np.full(len(values), -1, np.int32)
-        missing, wanted = np.arange(len(values)), values
+        missing = np.arange(len(values))
         for level in self._levels:
+            wanted = values[missing]
             places = level.holder[level.slots(wanted)]
+            found[missing] = places
             # A slot that nobody holds says 0, and is no hit: what equals that key was found before, or has a slot here.
-            hit = self._keys[places] == wanted
-            found[missing[hit]] = places[hit]
-            missing, wanted = missing[~hit], wanted[~hit]
+            missing = missing[self._keys[places] != wanted]
             if not len(missing):
                 break
+        found[missing] = -1
         return found
 
 

@@ -13,7 +13,7 @@ from services.attribution.domain.touches import Action, Answer, Channel, Touch, 
 from services.attribution.simulation import joining, splits
 from services.attribution.simulation.cases import HANDLED, Cases, Flags, Numbers, Pairs, Touches
 from services.attribution.simulation.joining import Keyed
-from services.attribution.simulation.lookup import Lookup, ranges
+from services.attribution.simulation.lookup import Lookup, in_parts, ranges
 from services.attribution.simulation.people import Buyers, Named, People, kind_name
 from services.attribution.simulation.tables import Source, Table, columns_of, event_names, joined
 from services.attribution.store import facts
@@ -201,7 +201,9 @@ def _naming(people: People, events: Table, talk: Numbers) -> dict[Kind, _Naming]
     """What events name somebody by, kind by kind; `talk` is each event's conversation, ascending, -1 for none."""
     found = {}
     for kind in facts.TOUCH_KINDS:
-        value = events.column(kind_name(kind))
+        value = events.columns[kind_name(kind)]
+        if value is None:
+            continue
         chosen = np.flatnonzero((value != 0) & (talk >= 0))
         mine, value = talk[chosen], value[chosen]
         # Most events of a conversation name the same as the one before.
@@ -216,7 +218,9 @@ def _naming(people: People, events: Table, talk: Numbers) -> dict[Kind, _Naming]
 def _pairs(buyers: Buyers, reach: int, talks: Touches, end: Numbers, naming: Mapping[Kind, _Naming]) -> Pairs:
     """Every order with every conversation that shares a node with it: begun before, and ended at most `reach` before."""
     by, line = buyers.named, joining.timeline(talks.time)
-    talk, node = (np.concatenate([getattr(one, name) for one in naming.values()]) for name in ("talk", "node"))
+    none = np.zeros(0, np.int64)
+    talk = np.concatenate([none, *(one.talk for one in naming.values())])
+    node = np.concatenate([none, *(one.node for one in naming.values())])
     _, last = line.before(by.time, reach)
     order, rank = joining.tied(Keyed(*by.every_node()), Keyed(line.rank[talk], node), (np.zeros_like(last), last))
     talk = line.row[rank]
@@ -238,14 +242,19 @@ def _pairs(buyers: Buyers, reach: int, talks: Touches, end: Numbers, naming: Map
 def _tiers(by: Named, naming: Mapping[Kind, _Naming], order: Numbers, talk: Numbers) -> tuple[NDArray[np.int8], Flags]:
     """As `joining.tiers_between`, of conversations, which may name several of a kind."""
     tier, conflict = np.full(len(order), joining.PERSON_TIER, np.int8), np.zeros(len(order), np.bool_)
-    for kind in reversed(joining.TIERS):
-        if kind not in by.values:
-            continue
-        start = np.searchsorted(naming[kind].talk, talk)
-        size = np.searchsorted(naming[kind].talk, talk, side="right") - start
-        pair = np.repeat(np.arange(len(talk)), size)
-        mine, value = by.values[kind][order[pair]], naming[kind].value[ranges(start, size)]
-        tier[pair[mine == value]] = joining.TIERS[kind]
-        if kind in joining.CONTACTS:
-            conflict[pair[(mine != 0) & (mine != value)]] = True
+    kinds = [kind for kind in reversed(joining.TIERS) if kind in by.values and kind in naming]
+    numbers = np.arange(int(talk.max(initial=-1)) + 2)
+    starts = {kind: np.searchsorted(naming[kind].talk, numbers) for kind in kinds}
+
+    def find(part: slice) -> None:
+        for kind in kinds:
+            start = starts[kind][talk[part]]
+            size = starts[kind][talk[part] + 1] - start
+            pair = part.start + np.repeat(np.arange(len(size)), size)
+            mine, value = by.values[kind][order[pair]], naming[kind].value[ranges(start, size)]
+            tier[pair[mine == value]] = joining.TIERS[kind]
+            if kind in joining.CONTACTS:
+                conflict[pair[(mine != 0) & (mine != value)]] = True
+
+    in_parts(len(order), find)
     return tier, conflict
