@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from services.attribution.simulation import joining, lookup
 from services.attribution.simulation.joining import Keyed, tied
 from services.attribution.simulation.lookup import Lookup, last_of_each
+from services.attribution.simulation.stopping import Stop
 from services.kernel.failures import FailedPreconditionError
 
 FAR_APART = st.integers(-(2**63), 2**63 - 1)
@@ -56,7 +57,7 @@ def test_what_shares_a_key_is_tied_once(
 ) -> None:
     first = np.array([one for one, _ in bounds])
     last = first + np.array([more for _, more in bounds])
-    found = tied(keyed(left), keyed(right), (first, last))
+    found = tied(keyed(left), keyed(right), (first, last), Stop())
     expected = {
         (mine, theirs)
         for mine, key in left
@@ -70,5 +71,5 @@ def test_more_than_fits_into_memory_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(joining, "_MOST_TIED", 8)
     some, bounds = Keyed(np.arange(3), np.ones(3, np.int64)), (np.zeros(3, np.int64), np.full(3, 3))
     with pytest.raises(FailedPreconditionError, match="fewer days"):
-        tied(some, some, bounds)
-    assert len(tied(some, some, (bounds[0], bounds[1] - 1)).left) == 6
+        tied(some, some, bounds, Stop())
+    assert len(tied(some, some, (bounds[0], bounds[1] - 1), Stop()).left) == 6

@@ -10,6 +10,7 @@ from services.attribution.simulation.cases import Cases, Flags, Lines, Named, Nu
 from services.attribution.simulation.joining import Keyed
 from services.attribution.simulation.lookup import Lookup, ranges
 from services.attribution.simulation.people import Buyers, kind_name, named
+from services.attribution.simulation.stopping import Stop
 from services.attribution.simulation.tables import Source, Table, listed, read
 from services.attribution.store.blocks import ORDERS, SEEN, TOUCHES
 from services.attribution.store.facts import ADDED_BIT, ORDER_KINDS, SEEN_BY_CRAWLER_BIT
@@ -38,7 +39,7 @@ def find_lines(source: Source, cases: Cases) -> tuple[Lines, Named]:
     return found, Named(start=touched.start, product=_numbered(known, touched.lists["products"]))
 
 
-def find_carts(buyers: Buyers, cases: Cases, *, count_crawlers: bool) -> Numbers:
+def find_carts(buyers: Buyers, cases: Cases, stop: Stop, *, count_crawlers: bool) -> Numbers:
     """How long before its order each line's product was both viewed and put in the cart; `NEVER` where it was not.
 
     What was seen longer ago than the cases reach is not looked at.
@@ -49,14 +50,15 @@ def find_carts(buyers: Buyers, cases: Cases, *, count_crawlers: bool) -> Numbers
     times = cases.from_time - cases.reach, cases.through_time
     seen = read(source, SEEN, ("occur_time", "marks", *map(kind_name, ORDER_KINDS)), times)
     shown = _shown(source, seen, cases.lines.known, times, count_crawlers=count_crawlers)
-    seen_by = named(whom, seen, "occur_time", ORDER_KINDS)
+    seen_by = named(whom, seen, "occur_time", ORDER_KINDS, stop)
     known, timeline = Lookup(by.every_node()[1]), joining.timeline(seen_by.time)
+    stop.look()
     sold = _sold(known, by, cases.lines)
     shown_to = _shown_to(known, seen_by, shown)
     order = np.repeat(np.arange(len(cases.lines.start) - 1), np.diff(cases.lines.start))
     first, last = timeline.before(by.time, cases.reach)
     line, rank = joining.tied(
-        sold, shown_to._replace(number=timeline.rank[shown_to.number]), (first[order], last[order])
+        sold, shown_to._replace(number=timeline.rank[shown_to.number]), (first[order], last[order]), stop
     )
     saw, order = timeline.row[rank], order[line]
     tier, conflict = joining.tiers_between(by, seen_by, order, saw)

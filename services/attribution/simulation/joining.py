@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from services.attribution.simulation.cases import Flags, Numbers, Pairs
 from services.attribution.simulation.lookup import Lookup, in_parts, ranges
 from services.attribution.simulation.people import Named
+from services.attribution.simulation.stopping import Stop
 from services.kernel.failures import FailedPreconditionError
 from services.kernel.identifiers import Kind
 
@@ -63,7 +64,7 @@ class Tied(NamedTuple):
     right: Numbers
 
 
-def tied(left: Keyed, right: Keyed, bounds: tuple[Numbers, Numbers]) -> Tied:
+def tied(left: Keyed, right: Keyed, bounds: tuple[Numbers, Numbers], stop: Stop) -> Tied:
     """Each number of the left with each of the right that shares a key with it, once, from a first to before a last.
 
     Bounds are those of each number of the left. Raises FailedPreconditionError for more than is laid out in memory.
@@ -71,17 +72,20 @@ def tied(left: Keyed, right: Keyed, bounds: tuple[Numbers, Numbers]) -> Tied:
     check_size(len(right.number))
     known = Lookup(left.key)
     shared = known.places(right.key)
+    stop.look()
     chosen = np.flatnonzero(shared >= 0)
     # Two numbers in one: that is sorted several times as fast as two columns.
     theirs = shared[chosen].astype(np.int64) << 32 | right.number[chosen]
     del shared, chosen
     theirs = _each_once(theirs)
+    stop.look()
     mine = known.places(left.key).astype(np.int64) << 32
     begin, end = (mine | bound[left.number] for bound in bounds)
     sequence = np.argsort(end)
     start = np.searchsorted(theirs, begin[sequence])
     size = np.searchsorted(theirs, end[sequence]) - start
     check_size(int(size.sum()))
+    stop.look()
     found = np.repeat(left.number[sequence] << 32, size)
     found |= theirs[ranges(start, size)] & _LOW
     found = _each_once(found)
@@ -101,12 +105,13 @@ def check_size(count: int) -> None:
         raise FailedPreconditionError("PERIOD_TOO_LONG", "There is too much to try at once: ask for fewer days.")
 
 
-def pairs_between(buyers: Named, reached: Named, reach: int, names: Names, rows: Numbers) -> Pairs:
-    """Every order with every touch that shares a node with it, at most `reach` before it. `rows` are the touches'."""
+def pairs_between(buyers: Named, reached: Named, reach: int, names: Names, stop: Stop) -> Pairs:
+    """Every order with every touch that shares a node with it, at most `reach` before it."""
     line = timeline(reached.time)
     number, node = reached.every_node()
-    found = tied(Keyed(*buyers.every_node()), Keyed(line.rank[number], node), line.before(buyers.time, reach))
-    order, touch = found.left, in_total_order(names, found.left, line.row[found.right], reached.time, rows)
+    found = tied(Keyed(*buyers.every_node()), Keyed(line.rank[number], node), line.before(buyers.time, reach), stop)
+    stop.look()
+    order, touch = found.left, in_total_order(names, found.left, line.row[found.right], reached.time, reached.row)
     age = buyers.time[order] - reached.time[touch]
     tier, conflict = tiers_between(buyers, reached, order, touch)
     return Pairs(

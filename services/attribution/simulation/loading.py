@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from services.attribution.simulation import baskets, joining, talks
-from services.attribution.simulation.cases import Cases, Numbers, Orders, Touches
+from services.attribution.simulation.cases import Cases, Numbers, Orders, Pairs, Touches
 from services.attribution.simulation.people import Buyers, People, kind_name, named, told_of
 from services.attribution.simulation.stopping import Stop
 from services.attribution.simulation.tables import Source, Table, columns_of, event_names, last_told, read, within
@@ -48,36 +48,37 @@ def load(source: Source, wanted: Loading, stop: Stop) -> Cases:
     with ThreadPoolExecutor(1) as beside:
         finding = beside.submit(People, told_of(source), wanted.blocked)
         orders = _read_orders(source, wanted)
-        naming = beside.submit(lambda told: named(finding.result(), told, "order_time", ORDER_KINDS), orders)
+        naming = beside.submit(lambda told: named(finding.result(), told, "order_time", ORDER_KINDS, stop), orders)
         touches = _read_touches(source, wanted)
         people, buyers = finding.result(), naming.result()
-    stop.look()
-    reached = named(people, touches, "occur_time", TOUCH_KINDS)
-    stop.look()
-    cases = Cases(
-        orders=Orders(
-            row=orders.row,
-            time=orders.column("order_time"),
-            marks=orders.column("marks"),
-            status=orders.column("status"),
-            currency=orders.column("currency"),
-            node=buyers.node,
-            amounts=columns_of(source, ORDERS, wanted.amounts, orders.row, EVERYWHEN),
-        ),
-        touches=Touches(
-            row=touches.row,
-            time=touches.column("occur_time"),
-            marks=touches.column("marks"),
-            node=reached.node,
-            values=columns_of(source, TOUCHES, wanted.values, touches.row, wanted.times),
-        ),
-        pairs=joining.pairs_between(buyers, reached, wanted.reach, partial(event_names, source), touches.row),
-        from_time=wanted.from_time,
-        through_time=wanted.through_time,
-        reach=wanted.reach,
-    )
-    del orders, touches, reached
-    return _with_more(Buyers(source, people, buyers), cases, wanted, stop)
+        reached = named(people, touches, "occur_time", TOUCH_KINDS, stop)
+        names = partial(event_names, source)
+        tying = beside.submit(joining.pairs_between, buyers, reached, wanted.reach, names, stop)
+        cases = Cases(
+            orders=Orders(
+                row=orders.row,
+                time=orders.column("order_time"),
+                marks=orders.column("marks"),
+                status=orders.column("status"),
+                currency=orders.column("currency"),
+                node=buyers.node,
+                amounts=columns_of(source, ORDERS, wanted.amounts, orders.row, EVERYWHEN),
+            ),
+            touches=Touches(
+                row=touches.row,
+                time=touches.column("occur_time"),
+                marks=touches.column("marks"),
+                node=reached.node,
+                values=columns_of(source, TOUCHES, wanted.values, touches.row, wanted.times),
+            ),
+            pairs=Pairs.none(),
+            from_time=wanted.from_time,
+            through_time=wanted.through_time,
+            reach=wanted.reach,
+        )
+        del orders, touches, reached
+        cases = _with_more(Buyers(source, people, buyers), cases, wanted, stop)
+        return replace(cases, pairs=tying.result())
 
 
 def complete(source: Source, cases: Cases, wanted: Loading, stop: Stop) -> Cases:
@@ -96,7 +97,7 @@ def complete(source: Source, cases: Cases, wanted: Loading, stop: Stop) -> Cases
     kinds = columns_of(source, ORDERS, [kind_name(kind) for kind in ORDER_KINDS], orders.row, EVERYWHEN)
     there = {name: column if column.any() else None for name, column in kinds.items()}
     stop.look()
-    buyers = named(people, Table(orders.row, {"order_time": orders.time, **there}), "order_time", ORDER_KINDS)
+    buyers = named(people, Table(orders.row, {"order_time": orders.time, **there}), "order_time", ORDER_KINDS, stop)
     return _with_more(Buyers(source, people, buyers), cases, wanted, stop)
 
 
@@ -116,10 +117,10 @@ def _with_more(buyers: Buyers, cases: Cases, wanted: Loading, stop: Stop) -> Cas
         cases = replace(cases, lines=lines, products=products)
     if wanted.carts and cases.carts is None:
         stop.look()
-        cases = replace(cases, carts=baskets.find_carts(buyers, cases, count_crawlers=wanted.count_crawlers))
+        cases = replace(cases, carts=baskets.find_carts(buyers, cases, stop, count_crawlers=wanted.count_crawlers))
     if wanted.conversations and cases.conversations is None:
         stop.look()
-        cases = talks.with_conversations(buyers, cases)
+        cases = talks.with_conversations(buyers, cases, stop)
     return cases
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from services.attribution.simulation.cases import Numbers
 from services.attribution.simulation.lookup import Lookup, in_parts
+from services.attribution.simulation.stopping import Stop
 from services.attribution.simulation.tables import Source, Table, read
 from services.attribution.store.blocks import IDENTIFIERS
 from services.attribution.store.facts import HUB_BIT, PERSON_BIT
@@ -53,12 +54,13 @@ def told_of(source: Source) -> Table:
 
 
 class Named(NamedTuple):
-    """Rows, and whom they name.
+    """Rows, where the store keeps each, and whom they name.
 
     `values` are those of each kind that names anybody, 0 where one names nobody. `node` is the first that a row names, 0
     for none. The others stand apart: somebody may be several people for a moment, or because a person decided so.
     """
 
+    row: Numbers
     time: Numbers
     values: Mapping[Kind, Numbers]
     node: Numbers
@@ -83,11 +85,12 @@ class _Found(NamedTuple):
     nobody: dict[Kind, Numbers]
 
 
-def named(people: People, table: Table, time: str, kinds: Sequence[Kind]) -> Named:
+def named(people: People, table: Table, time: str, kinds: Sequence[Kind], stop: Stop) -> Named:
     """Whom a table's rows name by these kinds."""
     values = {kind: column for kind in kinds if (column := table.columns[kind_name(kind)]) is not None}
 
     def find(part: slice) -> _Found:
+        stop.look()
         node = np.zeros(part.stop - part.start, np.int64)
         nobody, rows, nodes = {}, [node[:0]], [node[:0]]
         for kind, column in values.items():
@@ -108,6 +111,7 @@ def named(people: People, table: Table, time: str, kinds: Sequence[Kind]) -> Nam
             values[kind] = column.copy()
             values[kind][nobody] = 0
     return Named(
+        row=table.row,
         time=table.column(time),
         values=values,
         node=np.concatenate([none, *(one.node for one in found)]),

@@ -15,6 +15,7 @@ from services.attribution.simulation.cases import HANDLED, Cases, Flags, Numbers
 from services.attribution.simulation.joining import Keyed
 from services.attribution.simulation.lookup import Lookup, in_parts, ranges
 from services.attribution.simulation.people import Buyers, Named, People, kind_name
+from services.attribution.simulation.stopping import Stop
 from services.attribution.simulation.tables import Source, Table, columns_of, event_names, joined
 from services.attribution.store import facts
 from services.attribution.store.blocks import STEPS, TOUCHES
@@ -24,7 +25,7 @@ _LABELS: Final = ("touchpoint", "bot_name", "agent_id", "campaign")
 _NOWHERE: Final = 2**62
 
 
-def with_conversations(buyers: Buyers, cases: Cases) -> Cases:
+def with_conversations(buyers: Buyers, cases: Cases, stop: Stop) -> Cases:
     """The cases with their conversations, the pairs of these, and which touches are of conversations that were handled.
 
     Of a conversation all events are looked at, whenever they were.
@@ -37,11 +38,13 @@ def with_conversations(buyers: Buyers, cases: Cases) -> Cases:
     handled = np.zeros(len(talk), np.bool_)
     handled[talk[_by_agents(events)]] = True
     touches = _with_handled(source, cases, events.row[_is_touch(events) & handled[talk]])
+    stop.look()
     # Whoever follows a link may be in a conversation, but says nothing in it.
     clicks = _is_touch(events) & (_action(events) == Action.LINK_CLICK)
     said = np.flatnonzero(~clicks & (people.nodes(conversation) != 0))
     said = said[_total_order(source, talk[said], events.column("occur_time")[said], events.row[said])]
     told, talk = events.where(said), talk[said]
+    stop.look()
     grouped = splits.groups(talk)
     wholes = _whole(told, grouped)
     talks = Touches(
@@ -57,12 +60,14 @@ def with_conversations(buyers: Buyers, cases: Cases) -> Cases:
     )
     number = np.full(len(grouped.start), -1)
     number[wholes.group] = np.arange(len(wholes.group))
+    stop.look()
     naming = _naming(people, told, number[grouped.of_row])
+    stop.look()
     return replace(
         cases,
         touches=touches,
         conversations=talks,
-        conversation_pairs=_pairs(buyers, cases.reach, talks, wholes.end, naming),
+        conversation_pairs=_pairs(buyers, cases.reach, talks, wholes.end, naming, stop=stop),
     )
 
 
@@ -215,14 +220,16 @@ def _naming(people: People, events: Table, talk: Numbers) -> dict[Kind, _Naming]
     return found
 
 
-def _pairs(buyers: Buyers, reach: int, talks: Touches, end: Numbers, naming: Mapping[Kind, _Naming]) -> Pairs:
+def _pairs(
+    buyers: Buyers, reach: int, talks: Touches, end: Numbers, naming: Mapping[Kind, _Naming], *, stop: Stop
+) -> Pairs:
     """Every order with every conversation that shares a node with it: begun before, and ended at most `reach` before."""
     by, line = buyers.named, joining.timeline(talks.time)
     none = np.zeros(0, np.int64)
     talk = np.concatenate([none, *(one.talk for one in naming.values())])
     node = np.concatenate([none, *(one.node for one in naming.values())])
     _, last = line.before(by.time, reach)
-    order, rank = joining.tied(Keyed(*by.every_node()), Keyed(line.rank[talk], node), (np.zeros_like(last), last))
+    order, rank = joining.tied(Keyed(*by.every_node()), Keyed(line.rank[talk], node), (np.zeros_like(last), last), stop)
     talk = line.row[rank]
     since = by.time[order] - end[talk]
     order, talk, since = (column[since <= reach] for column in (order, talk, since))
