@@ -9,17 +9,14 @@ from services.reporting.store.report_shapes import Look, Shape, bounds, days_of,
 
 def products(period: str) -> Iterator[str]:
     """The blocks of products' sums that come to a period's."""
-    keys = "tenant_id, edition, model, currency_code, sku"
-    for block, table_ in (
-        ("weeks", f"product_summary WHERE cut = '{WEEKLY}' AND"),
-        ("head", "product_cell WHERE"),
-        ("tail", "product_cell WHERE"),
-    ):
-        name = f"{period}_{block}"
-        measures = ", ".join(f"CAST(:{name}_sign AS bigint) * {one} AS {one}" for one in MEASURES[ProductCell])
-        yield (
-            f"SELECT {keys}, {measures} FROM {table_} day BETWEEN CAST(:{name}_first AS date) AND CAST(:{name}_last AS date)"
-        )
+    keys, measures = "tenant_id, edition, model, currency_code, sku", MEASURES[ProductCell]
+    within = f"day BETWEEN CAST(:{period}_{{0}}_first AS date) AND CAST(:{period}_{{0}}_last AS date)"
+    # Only days are ever taken off.
+    weeks = f"product_summary WHERE cut = '{WEEKLY}' AND {within.format('weeks')}"
+    yield f"SELECT {keys}, {', '.join(measures)} FROM {weeks}"
+    for block in ("head", "tail"):
+        signed = ", ".join(f"CAST(:{period}_{block}_sign AS bigint) * {one} AS {one}" for one in measures)
+        yield f"SELECT {keys}, {signed} FROM product_cell WHERE {within.format(block)}"
 
 
 def standing(shape: Shape, cut: Cut, look: Look) -> Iterator[str]:

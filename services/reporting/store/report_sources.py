@@ -131,7 +131,8 @@ def conditions(shape: Shape, source_: Source, kinds: tuple[Kind, ...], look: Loo
     for name in source_.filters:
         kind = "date" if name in TIMES else "text"
         yield f"{dimension(shape, name, look)} = ANY(CAST(:{name}_values AS {kind}[]))"
-    if measures := SUMMED[family]:
+    # Where cells are taken off others it is looked at what comes of them.
+    if (measures := SUMMED[family]) and not source_.by_blocks:
         yield f"({' OR '.join(f'{measure} <> 0' for measure in measures)})"
 
 
