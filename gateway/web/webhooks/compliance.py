@@ -6,7 +6,7 @@ from touchstone.ingest.v1.privacy_pb2 import PrivacyDemand
 
 from gateway.web.webhooks.fields import UnusableError, claim, optional_identifier, parse_object
 from gateway.web.webhooks.shapes import BodyOf
-from gateway.web.webhooks.shopify_shapes import Customer, PersonRequest
+from gateway.web.webhooks.shopify_shapes import Customer, DataRequest, RedactRequest
 from gateway.web.webhooks.translation import content_hash
 
 DemandFields: TypeAlias = dict[str, Any]
@@ -20,7 +20,10 @@ _KINDS: Final = {
 }
 _OF_A_SHOP: Final = frozenset({"shop_id", "shop_domain"})
 
-_REQUESTS: Final = {topic: BodyOf(PersonRequest, own=("customer", orders)) for topic, orders in _ORDERS.items()}
+_REQUESTS: Final[dict[str, BodyOf[DataRequest] | BodyOf[RedactRequest]]] = {
+    "customers/data_request": BodyOf(DataRequest),
+    "customers/redact": BodyOf(RedactRequest),
+}
 
 
 def demands(topic: str, body: bytes) -> list[DemandFields]:

@@ -23,13 +23,13 @@ from gateway.web.webhooks.shapes import BodyOf
 from gateway.web.webhooks.shopify_refunds import Taken, announced_refund, money, order_refunds
 from gateway.web.webhooks.shopify_shapes import (
     Address,
+    AnnouncedRefund,
     Customer,
     Deleted,
     Discount,
     Line,
     Order,
     Product,
-    Refund,
     Shipping,
     Taxed,
     Variant,
@@ -41,10 +41,7 @@ _ORDER_STATES = frozenset(
 )
 _PRODUCT_STATES = frozenset({"products/create", "products/update"})
 
-_order = BodyOf(Order, own=("line_items",), foreign=("order_id",))
-_refund = BodyOf(Refund, own=("order_id",), foreign=("line_items",))
-_product = BodyOf(Product, foreign=("line_items", "order_id"))
-_deleted = BodyOf(Deleted, foreign=("line_items", "title"))
+_order, _refund, _product, _deleted = BodyOf(Order), BodyOf(AnnouncedRefund), BodyOf(Product), BodyOf(Deleted)
 
 
 def translate(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
@@ -80,7 +77,7 @@ def _order_state(topic: str, body: bytes, order: Order, reader: Reader) -> Event
     required_micros(order.total_price, "total_price")
     hashed = content_hash(body)
     refunds, taken = order_refunds(order, currency_code, taxes_included=taxes_included)
-    lines = each(order.line_items or (), "line_items", partial(_line, taxes_included))
+    lines = each(order.line_items, "line_items", partial(_line, taxes_included))
     state = {
         "order_id": order_id,
         "platform": order_pb2.Order.SHOPIFY,
@@ -195,7 +192,7 @@ def _identifiers(order: Order, reader: Reader) -> dict[str, str] | None:
     return known or None
 
 
-def _refund_notice(topic: str, body: bytes, refund: Refund) -> EventFields:
+def _refund_notice(topic: str, body: bytes, refund: AnnouncedRefund) -> EventFields:
     refund_id = identifier(refund.id, "id")
     occurred = "processed_at" if refund.processed_at else "created_at"
     return {

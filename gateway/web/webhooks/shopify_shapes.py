@@ -1,8 +1,6 @@
 """What is looked at in Shopify's deliveries: its objects, by the names of its Admin API's REST resources."""
 
-from msgspec import UNSET, UnsetType
-
-from gateway.web.webhooks.shapes import Gone, Shape, Told
+from gateway.web.webhooks.shapes import NOT_TOLD, Foreign, Gone, Shape, Told
 
 
 class Money(Shape):
@@ -99,16 +97,21 @@ class Adjustment(Shape):
 
 
 class Refund(Shape):
-    """A refund, within its order or by itself."""
+    """A refund of an order."""
 
     id: Told = None
-    order_id: Told = UNSET
-    line_items: Told = UNSET
     created_at: Told = None
     processed_at: Told = None
     transactions: list[Transaction] | None = None
     refund_line_items: list[RefundLine] | None = None
     order_adjustments: list[Adjustment] | None = None
+
+
+class AnnouncedRefund(Refund, kw_only=True):
+    """A refund by itself."""
+
+    order_id: Told
+    line_items: Foreign = NOT_TOLD
 
 
 class Note(Shape):
@@ -136,8 +139,9 @@ class Address(Shape):
 class Order(Shape):
     """An order."""
 
+    line_items: list[Line] | None
+    order_id: Foreign = NOT_TOLD
     id: Told = None
-    order_id: Told = UNSET
     name: Told = None
     created_at: Told = None
     updated_at: Told = None
@@ -166,7 +170,6 @@ class Order(Shape):
     original_total_additional_fees_set: ShopMoneySet | Gone = None
     shipping_lines: list[Shipping] | None = None
     refunds: list[Refund] | None = None
-    line_items: list[Line] | UnsetType | None = UNSET
 
 
 class Variant(Shape):
@@ -180,9 +183,9 @@ class Variant(Shape):
 class Product(Shape):
     """A product."""
 
+    line_items: Foreign = NOT_TOLD
+    order_id: Foreign = NOT_TOLD
     id: Told = None
-    order_id: Told = UNSET
-    line_items: Told = UNSET
     title: Told = None
     created_at: Told = None
     updated_at: Told = None
@@ -192,14 +195,20 @@ class Product(Shape):
 class Deleted(Shape):
     """The notice that an order or a product is gone."""
 
+    line_items: Foreign = NOT_TOLD
+    title: Foreign = NOT_TOLD
     id: Told = None
-    title: Told = UNSET
-    line_items: Told = UNSET
 
 
-class PersonRequest(Shape):
-    """What is asked about a person's data."""
+class DataRequest(Shape):
+    """A customer asks what is held."""
 
-    customer: Customer | Gone | UnsetType = UNSET
-    orders_requested: Told = UNSET
-    orders_to_redact: Told = UNSET
+    customer: Customer | Gone
+    orders_requested: Told
+
+
+class RedactRequest(Shape):
+    """A customer is to be forgotten."""
+
+    customer: Customer | Gone
+    orders_to_redact: Told

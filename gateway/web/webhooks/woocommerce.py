@@ -24,14 +24,12 @@ from gateway.web.webhooks.fields import (
 )
 from gateway.web.webhooks.shapes import BodyOf
 from gateway.web.webhooks.translation import UNTOLD_TIME, EventFields, Reader, content_hash, event_id
-from gateway.web.webhooks.woocommerce_shapes import Address, Bare, Fee, Line, Order, Product, Refund
+from gateway.web.webhooks.woocommerce_shapes import Address, Bare, Fee, Line, Order, Product, Refund, Restored
 
 _PING = re.compile(rb"webhook_id=\d{1,20}")
 _TRASH_MARK = "_wp_trash_meta_time"
 
-_order, _restored_order = BodyOf(Order, own=("line_items",)), BodyOf(Order)
-_bare = BodyOf(Bare, foreign=("line_items", "name"))
-_product = BodyOf(Product, foreign=("line_items",))
+_order, _bare, _restored, _product = BodyOf(Order), BodyOf(Bare), BodyOf(Restored), BodyOf(Product)
 
 
 def is_creation_ping(body: bytes) -> bool:
@@ -49,7 +47,7 @@ def translate(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
         if happened == "deleted":
             return [_notice(topic, body, _bare.read(body), order_pb2.Order.TRASHED)]
         if happened == "restored":
-            return _restored(topic, body, reader)
+            return _back(topic, body, reader)
         return [_order_state(topic, body, _order.read(body), reader)]
     if resource == "product" and happened in ("created", "updated", "deleted", "restored"):
         # Posts-based storage tells product.deleted with an order's id too: it deletes a product that nobody knows.
@@ -57,10 +55,10 @@ def translate(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
     return []
 
 
-def _restored(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
-    order = _restored_order.read(body)
-    if order.line_items is UNSET:
+def _back(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
+    if _restored.read(body).line_items is UNSET:
         return [_notice(topic, body, _bare.read(body), order_pb2.Order.RESTORED)]
+    order = _order.read(body)
     notice = _notice(topic, body, order, order_pb2.Order.RESTORED)
     notice["event_id"] += "/restored"
     return [_order_state(topic, body, order, reader), notice]
@@ -98,7 +96,7 @@ def _order_state(topic: str, body: bytes, order: Order, reader: Reader) -> Event
             "tax_micros": micros(order.total_tax, "total_tax"),
             "shipping_micros": micros(order.shipping_total, "shipping_total"),
             "fee_micros": within_bounds(sum(each(order.fee_lines, "fee_lines", _fee)), "fee_lines"),
-            "lines": each(order.line_items or (), "line_items", _line),
+            "lines": each(order.line_items, "line_items", _line),
             "refunds": each(order.refunds, "refunds", _refund),
             "display_number": text(order.number, "number"),
             "content_hash": hashed,

@@ -1,8 +1,8 @@
 """What is looked at in WooCommerce's deliveries: its objects, by the names of its REST API's resources."""
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from gateway.web.webhooks.shapes import Gone, Shape, Told
+from gateway.web.webhooks.shapes import NOT_TOLD, Foreign, Gone, Shape, Told
 
 
 class Meta(Shape):
@@ -49,6 +49,7 @@ class Refund(Shape):
 class Order(Shape):
     """An order."""
 
+    line_items: list[Line] | None
     id: Told = None
     number: Told = None
     date_created_gmt: Told = None
@@ -63,22 +64,27 @@ class Order(Shape):
     meta_data: list[Meta] | None = None
     fee_lines: list[Fee] | None = None
     refunds: list[Refund] | None = None
-    line_items: list[Line] | UnsetType | None = UNSET
 
 
 class Bare(Shape):
     """The notice of what happened to an order: its id alone."""
 
+    line_items: Foreign = NOT_TOLD
+    name: Foreign = NOT_TOLD
     id: Told = None
-    name: Told = UNSET
+
+
+class Restored(Shape):
+    """The notice that an order is back: some shops tell the whole of it, others its id alone."""
+
     line_items: Told = UNSET
 
 
 class Product(Shape):
     """A product, or a variation of one, or the notice that it is gone: its id alone."""
 
+    line_items: Foreign = NOT_TOLD
     id: Told = None
-    line_items: Told = UNSET
     type: Told = None
     parent_id: Told = None
     sku: Told = None
