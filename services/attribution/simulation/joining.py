@@ -14,7 +14,7 @@ from services.kernel.failures import FailedPreconditionError
 from services.kernel.identifiers import Kind
 
 _MOST_TIED: Final = 60_000_000
-"""What is tied to each other at once, at most: some 100 bytes each, while it is put in order."""
+"""Rows of a side, and what is tied to each other, at most: some 100 bytes each while they are put in order."""
 
 TIERS: Final = {Kind.SESSION: 1, Kind.EMAIL: 2, Kind.PHONE: 3, Kind.CUSTOMER: 4, Kind.VISITOR: 5}
 CONTACTS: Final = (Kind.EMAIL, Kind.PHONE, Kind.CUSTOMER)

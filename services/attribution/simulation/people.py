@@ -10,7 +10,7 @@ from services.attribution.simulation.lookup import Lookup, in_parts
 from services.attribution.simulation.stopping import Stop
 from services.attribution.simulation.tables import Source, Table, read
 from services.attribution.store.blocks import IDENTIFIERS
-from services.attribution.store.facts import HUB_BIT, PERSON_BIT
+from services.attribution.store.facts import ABSENT, HUB_BIT, PERSON_BIT
 from services.kernel.identifiers import Kind
 
 
@@ -26,26 +26,20 @@ class People:
         identifier, marks = told.column("identifier"), told.column("marks")
         node = np.where((marks & PERSON_BIT) != 0, told.column("person_id"), identifier)
         node[(marks & HUB_BIT) != 0] = 0
-        if blocked:
-            # Said last, and whether or not it was told of.
-            identifier = np.append(identifier, np.array(sorted(blocked), np.int64))
-            node = np.append(node, np.zeros(len(blocked), np.int64))
-        self._node = node
-        self._places = Lookup(identifier)
+        # Said last, whatever was told of it; what isn't there names nobody, either.
+        nobody = np.array([ABSENT, *sorted(blocked)], np.int64)
+        self._node = np.append(node, np.zeros_like(nobody))
+        self._places = Lookup(np.append(identifier, nobody))
 
     def nodes(self, identifiers: Numbers) -> Numbers:
-        """Whom each names: 0 for nobody, and for an identifier that is 0."""
+        """Whom each names: 0 for nobody, also where there is none."""
         found = in_parts(len(identifiers), lambda rows: self.nodes_of_few(identifiers[rows]))
         return np.concatenate([identifiers[:0], *found])
 
     def nodes_of_few(self, identifiers: Numbers) -> Numbers:
         """As `nodes`, in this thread alone."""
-        found = identifiers.copy()
-        named = np.flatnonzero(identifiers)
-        places = self._places.places_of_few(identifiers[named])
-        known = places >= 0
-        found[named[known]] = self._node[places[known]]
-        return found
+        places = self._places.places_of_few(identifiers)
+        return np.where(places >= 0, self._node[places], identifiers)
 
 
 def told_of(source: Source) -> Table:
