@@ -18,6 +18,7 @@ Told: TypeAlias = Any
 _PATH: Final = re.compile(r" - at `\$\.(.+)`$")
 
 
+# What is read of JSON never holds itself: the collector needn't follow it.
 class Shape(msgspec.Struct, gc=False):
     """An object within a body. null and what isn't there are the same."""
 
