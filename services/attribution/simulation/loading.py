@@ -71,6 +71,7 @@ def load(source: Source, wanted: Loading, stop: Stop) -> Cases:
                 node=reached.node,
                 values=columns_of(source, TOUCHES, wanted.values, touches.row, wanted.times),
             ),
+            # These come last: nothing else that is found waits for them.
             pairs=Pairs.none(),
             from_time=wanted.from_time,
             through_time=wanted.through_time,
