@@ -1,13 +1,15 @@
 """Channels to other services: deadlines, retries, the caller's token and the trace go with every call."""
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
 
 import grpc
 
 from services.chassis import callers, options, telemetry, tls
 from services.chassis.renewing import RenewingChannel
+
+T = TypeVar("T")
 
 DEFAULT_DEADLINE: Final = 10.0
 """Seconds that a unary call may take when it says nothing else."""
@@ -43,8 +45,7 @@ _CLIENT: Final[tuple[tuple[str, int | str], ...]] = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 
-Details: TypeAlias = grpc.aio.ClientCallDetails
-Continuation: TypeAlias = Callable[[Details, Any], Awaitable[Any]]
+Metadata: TypeAlias = Sequence[tuple[str, str | bytes]]
 
 
 def open_channel(
@@ -58,15 +59,13 @@ def open_channel(
     TLS, shows its certificate, and steps over to a new one when that was renewed.
     """
     present = token if callable(token) else lambda: token
-    interceptors: list[grpc.aio.ClientInterceptor] = [_Unary(present), _Streaming(present)]
     if tls_files is None:
-        return grpc.aio.insecure_channel(address, options=_CLIENT, interceptors=interceptors)
+        return _Channel(present, lambda: None, lambda _: grpc.aio.insecure_channel(address, options=_CLIENT))
 
     def open_with(held: tls.Credentials) -> grpc.aio.Channel:
-        shown = tls.channel_credentials(held)
-        return grpc.aio.secure_channel(address, shown, options=_CLIENT, interceptors=interceptors)
+        return grpc.aio.secure_channel(address, tls.channel_credentials(held), options=_CLIENT)
 
-    return RenewingChannel(tls.watch(tls_files), open_with)
+    return _Channel(present, tls.watch(tls_files), open_with)
 
 
 def about(tenant_id: str) -> tuple[tuple[str, str], ...]:
@@ -74,33 +73,42 @@ def about(tenant_id: str) -> tuple[tuple[str, str], ...]:
     return ((callers.TENANT_METADATA, tenant_id),)
 
 
-class _Attach:
-    """Gives a call's metadata what the process knows."""
+class _Channel(RenewingChannel[T]):
+    """Gives every call what the process knows, as it is made: gRPC's interceptors take a task of their own for that."""
 
-    def __init__(self, token: Callable[[], str]) -> None:
+    def __init__(
+        self, token: Callable[[], str], present: Callable[[], T], open_: Callable[[T], grpc.aio.Channel]
+    ) -> None:
+        super().__init__(present, open_)
         self._token = token
 
-    def _attached(self, details: Details, timeout: float | None) -> Details:
-        metadata = grpc.aio.Metadata(*(details.metadata or ()))
-        if metadata.get("authorization") is None:
-            metadata.add("authorization", f"Bearer {self._token()}")
-        if metadata.get(telemetry.TRACE_METADATA) is None and (trace_parent := telemetry.current_trace_parent()):
-            metadata.add(telemetry.TRACE_METADATA, trace_parent)
-        return Details(details.method, timeout, metadata, details.credentials, details.wait_for_ready)
+    def unary_unary(self, *what: Any, **more: Any) -> Any:
+        """A call of one request and one answer, that ends in time."""
+        call = super().unary_unary(*what, **more)
 
+        def attached(
+            request: Any, *, timeout: float | None = None, metadata: Metadata | None = None, **options: Any
+        ) -> Any:
+            left = callers.seconds_left()
+            patience = timeout or DEFAULT_DEADLINE
+            patience = patience if left is None else min(patience, left)
+            return call(request, timeout=patience, metadata=self._attached(metadata), **options)
 
-class _Unary(_Attach, grpc.aio.UnaryUnaryClientInterceptor):
-    async def intercept_unary_unary(
-        self, continuation: Continuation, client_call_details: Details, request: Any
-    ) -> Any:
-        timeout = client_call_details.timeout or DEFAULT_DEADLINE
-        left = callers.seconds_left()
-        timeout = timeout if left is None else min(timeout, left)
-        return await continuation(self._attached(client_call_details, timeout), request)
+        return attached
 
+    def unary_stream(self, *what: Any, **more: Any) -> Any:
+        """A call of one request and many answers."""
+        call = super().unary_stream(*what, **more)
 
-class _Streaming(_Attach, grpc.aio.UnaryStreamClientInterceptor):
-    async def intercept_unary_stream(
-        self, continuation: Continuation, client_call_details: Details, request: Any
-    ) -> Any:
-        return await continuation(self._attached(client_call_details, client_call_details.timeout), request)
+        def attached(request: Any, *, metadata: Metadata | None = None, **options: Any) -> Any:
+            return call(request, metadata=self._attached(metadata), **options)
+
+        return attached
+
+    def _attached(self, metadata: Metadata | None) -> grpc.aio.Metadata:
+        attached = grpc.aio.Metadata(*(metadata or ()))
+        if attached.get("authorization") is None:
+            attached.add("authorization", f"Bearer {self._token()}")
+        if attached.get(telemetry.TRACE_METADATA) is None and (trace_parent := telemetry.current_trace_parent()):
+            attached.add(telemetry.TRACE_METADATA, trace_parent)
+        return attached

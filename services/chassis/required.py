@@ -1,6 +1,6 @@
 """Fields marked REQUIRED (google.api.field_behavior): which of them a message lacks, named as its JSON names them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -37,29 +37,27 @@ def missing(message: Message) -> list[FieldViolation]:
 
     What the contract marks `judged_alone` is not looked into; call this with each such element.
     """
-    return [FieldViolation(field=path, description="is required") for path in _missing(message, "")]
+    return [FieldViolation(field=path, description="is required") for path in _missing(message)]
 
 
-def _missing(message: Message, prefix: str) -> Iterator[str]:
+def _missing(message: Message) -> Iterator[str]:
     for field in _fields(message.DESCRIPTOR):
         value: Any = getattr(message, field.name)
-        present = message.HasField(field.name) if field.has_presence else bool(value)
-        path = prefix + field.json_name
-        if not present:
+        if not (message.HasField(field.name) if field.has_presence else value):
             if field.required:
-                yield path
+                yield field.json_name
         elif field.inner is not None:
             for key, element in _elements(field, value):
-                yield from _missing(element, f"{path}{key}.")
+                # Where something is, is put in words only where something is missing.
+                for path in _missing(element):
+                    place = "" if field.has_presence else f"[{key}]"
+                    yield f"{field.json_name}{place}.{path}"
 
 
-def _elements(field: _Field, value: Any) -> Iterator[tuple[str, Message]]:
+def _elements(field: _Field, value: Any) -> Iterable[tuple[object, Message]]:
     if field.has_presence:
-        yield "", value
-    elif field.is_map:
-        yield from ((f"[{key}]", element) for key, element in value.items())
-    else:
-        yield from ((f"[{index}]", element) for index, element in enumerate(value))
+        return ((None, value),)
+    return value.items() if field.is_map else enumerate(value)
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import date
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,8 +17,8 @@ from services.reporting.domain.periods import Period, day_of
 from services.reporting.domain.reports import Plan, check_models
 from services.reporting.domain.statement import WholeStatement, compose
 from services.reporting.domain.tenants import Tenant
-from services.reporting.remembered import Remembered
-from services.reporting.store import followed, moments, products, reports, sections, statements, tenants
+from services.reporting.remembered import Remembered, Seen
+from services.reporting.store import heads, moments, products, reports, sections, statements, tenants
 from services.reporting.wire.settings import cost_of
 
 
@@ -82,7 +83,7 @@ class Question(NamedTuple):
 
 
 async def named(
-    engine: AsyncEngine, remembered: Remembered, tenant_id: str, request: NamedRequest, now: float
+    engine: AsyncEngine, remembered: Remembered[Question], tenant_id: str, request: NamedRequest, now: float
 ) -> NamedAnswer:
     """Computes a named report; `now`, in seconds of Unix time, says which day is the tenant's present one.
 
@@ -93,36 +94,41 @@ async def named(
     proposed = proposed_partition(tenant_id)
     guess = remembered.get(tenant_id)
     question = None if guess is None else _guessed(guess, request, now)
-    async with moment(engine) as connection:
-        while True:
-            told = [tenants.asked(tenant_id), followed.asked(tenant_id, proposed)]
-            known, applied, *rows = await moments.read(connection, *told, *([question.asked] if question else []))
-            tenant = tenants.tenant_of(known[0]) if known else Tenant(tenant_id=tenant_id, partition=proposed)
-            if question is not None and tenant == guess:
-                break
-            remembered.put(tenant)
-            guess, before, question = tenant, question, _question(tenant, request, now)
-            if before is not None and before.asked == question.asked:
-                break
-    found, others, names = sections.found(question.sections, rows[0])
-    as_of_ = _as_of(tenant.partition, followed.applied(applied))
+    while True:
+        rows = await moments.read(engine, question.asked if question else heads.asked(tenant_id, proposed))
+        head = heads.head(rows)
+        tenant = head.tenant or Tenant(tenant_id=tenant_id, partition=proposed)
+        if question is not None and guess is not None and tenant == guess.tenant:
+            break
+        guess, before = remembered.put(tenant), question
+        question = _question(guess, request, now)
+        if before is not None and before.asked == question.asked:
+            break
+    found, others, names = sections.found(question.sections, rows)
+    as_of_ = _as_of(tenant.partition, head.applied)
     return put_together(tenant, question.plan, found, others=others, as_of=as_of_, names=names)
 
 
-def _guessed(tenant: Tenant, request: NamedRequest, now: float) -> Question | None:
+def _guessed(seen: Seen[Question], request: NamedRequest, now: float) -> Question | None:
     """The question by what is remembered of a tenant; None where it can't be asked: maybe it can by now."""
     with suppress(FailureError):
-        return _question(tenant, request, now)
+        return _question(seen, request, now)
     return None
 
 
-def _question(tenant: Tenant, request: NamedRequest, now: float) -> Question:
-    plan = plan_named(request, day_of(int(now), tenant.zone), tenant.models)
+def _question(seen: Seen[Question], request: NamedRequest, now: float) -> Question:
+    today = day_of(int(now), seen.tenant.zone)
+    return seen.question((request, today), lambda: _made(seen.tenant, request, today))
+
+
+def _made(tenant: Tenant, request: NamedRequest, today: date) -> Question:
+    plan = plan_named(request, today, tenant.models)
     if request.model:
         tenant.model_version(request.model)
     scope = _scope(tenant, plan.model, plan.whole.currencies(tenant.currency_code))
     asked = sections.Sections(name=(*plan.name, scope.currencies is None), plans=plan.sections, scope=scope)
-    return Question(plan, asked, sections.asked(asked, size=request.limit))
+    proposed = proposed_partition(tenant.tenant_id)
+    return Question(plan, asked, sections.asked(asked, size=request.limit, proposed_partition=proposed))
 
 
 async def _totals(connection: AsyncConnection, plan: Plan, tenant: Tenant, model: str) -> Rows | None:

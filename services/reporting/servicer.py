@@ -44,7 +44,7 @@ class ReportServicer(pb_grpc.ReportServiceServicer):
         self._engine_of = engine_of
         self._parked_of = parked_of
         self._clock = clock
-        self._remembered = Remembered()
+        self._remembered = Remembered[answers.Question]()
 
     async def ListMetrics(self, request: pb.ListMetricsRequest, context: Context) -> pb.ListMetricsResponse:
         """A page of the catalogue."""

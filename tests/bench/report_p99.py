@@ -30,7 +30,7 @@ LARGE: Final = Size(tenant_id="large", orders=10_000_000)
 CHECKED: Final = Size(tenant_id="checked", orders=1_000)
 WANTED_MS: Final = 25.0
 WANTED_RATIO: Final = 1.5
-ASKED: Final = 300
+ASKED: Final = 1_000
 WARM: Final = 20
 BY_HAND: Final = 3
 

@@ -250,12 +250,12 @@ def _summarize(connection: "psycopg.Connection[Any]", tenant_id: str) -> None:
 
 def _write(connection: "psycopg.Connection[Any]", cells: Mapping[Cell, Measures]) -> None:
     families: dict[type[Cell], list[Cell]] = defaultdict(list)
-    for cell in sorted(cells):
+    for cell in cells:
         families[type(cell)].append(cell)
     for family, found in families.items():
         columns = ", ".join((*family._fields, *MEASURES[family]))
         with connection.cursor().copy(f"COPY {CELLS[family].name} ({columns}) FROM STDIN") as copy:
-            for cell in found:
+            for cell in sorted(found):
                 copy.write_row((*cell, *cells[cell]))
 
 

@@ -32,7 +32,7 @@ from services.ingest.erasing.run import Eraser
 from services.ingest.store import parked, privacy, rewriting, tenants
 from services.ingest.store.event_log import EventLog
 from services.ingest.store.vault import Vault
-from services.ingest.wire.events import entry_of, origin
+from services.ingest.wire.events import entry_of, sender_of
 from services.ingest.wire.privacy import demands_by_partition, identifier_message
 from services.ingest.wire.rewriting import named_by
 from services.ingest.wire.settings import hash_blocked, settings_entry
@@ -60,10 +60,8 @@ class House(NamedTuple):
     def read(self, *told: dict[str, Any], source: str = "api") -> list[Entry]:
         """Events as entries, as they would be accepted."""
         now = timestamp_of(int(NOW.timestamp()) * 10**9)
-        from_source = origin(
-            self.terms, source, SourceKind.SHOPIFY, receive_time=now, trace_parent="", now=now.ToNanoseconds()
-        )
-        entries = [entry_of(event_pb2.Event(**{"occur_time": now} | fields), from_source) for fields in told]
+        origin = sender_of(self.terms, source, SourceKind.SHOPIFY, now=now.ToNanoseconds()).at(now, "")
+        entries = [entry_of(event_pb2.Event(**{"occur_time": now} | fields), origin) for fields in told]
         assert all(isinstance(one, Entry) for one in entries), entries
         return entries
 

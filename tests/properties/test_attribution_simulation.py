@@ -5,6 +5,7 @@ from fractions import Fraction
 from itertools import pairwise
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from services.attribution.domain.orders import NO_VERSION, Line, Notice, Platfor
 from services.attribution.domain.rules import Rules
 from services.attribution.domain.snapshot import COUNTED, snapshot
 from services.attribution.domain.touches import Action, Answer, Channel, Touch
+from services.attribution.simulation import lookup
 from services.attribution.simulation.asking import Learning, Trial
 from services.attribution.simulation.eligible import counted_orders, looked_at
 from services.attribution.simulation.evaluate import evaluate
@@ -32,6 +34,14 @@ from services.kernel.identifiers import Identifier, Kind
 from tests.attribution.columns import InMemory
 
 NOW = 1_790_000_000 * 1_000_000_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _parts_of_few_rows():
+    """What is worked on in parts is, though a shop is small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lookup, "_PART", 7)
+        yield
 
 
 class Shop:

@@ -57,12 +57,12 @@ def test_many_rows_are_written_as_each_of_them_is(report):
     plan, rows = report
     names = {"SKU 0": "A mug"}
     section = report_pb2.ReportSection()
-    fill_rows(section.rows, plan, rows, "EUR", names)
+    fill_rows(section, plan, rows, "EUR", names)
     for place, message in enumerate(section.rows):
         sums_ = {name: of_name[place : place + 1] for name, of_name in rows.sums.items()}
         then = rows.compared and {name: of_name[place : place + 1] for name, of_name in rows.compared.items()}
         alone = report_pb2.ReportSection()
-        fill_rows(alone.rows, plan, Rows(rows.dimensions[place : place + 1], sums_, then), "EUR", names)
+        fill_rows(alone, plan, Rows(rows.dimensions[place : place + 1], sums_, then), "EUR", names)
         assert [message] == list(alone.rows)
         assert message.dimensions["sku"] == rows.dimensions[place][0]
     assert len(section.rows) == len(rows.dimensions)

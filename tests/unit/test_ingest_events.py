@@ -6,12 +6,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from touchstone.ingest.v1 import event_pb2, event_service_pb2
 
 from services.ingest.domain.addresses import hashed_email, hashed_phone, is_hash
-from services.ingest.domain.deduplication import Entry
+from services.ingest.domain.deduplication import Entry, Status
 from services.ingest.domain.events import API_SOURCE, OWN_SOURCE, Limits
 from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import TenantTerms
 from services.ingest.wire.deliveries import EVENT_BYTES_HEADERS, EVENTS_HEADERS, Deliveries
-from services.ingest.wire.events import Origin, Refused, entry_of, origin, restore_addresses, typed_addresses
+from services.ingest.wire.events import Origin, Refused, entry_of, restore_addresses, sender_of, typed_addresses
 from services.ingest.wire.times import timestamp_of
 
 NOW = 1_795_000_000_000_000_000
@@ -21,7 +21,7 @@ TENANT = TenantTerms("acme", 3, KEY, Limits(), {"shop": SourceKind.SHOPIFY})
 
 
 def told_by(source: str = API_SOURCE, kind: SourceKind = SourceKind.CUSTOM) -> Origin:
-    return origin(TENANT, source, kind, receive_time=timestamp_of(NOW), trace_parent="", now=NOW)
+    return sender_of(TENANT, source, kind, now=NOW).at(timestamp_of(NOW), "")
 
 
 def event(**changes) -> event_pb2.Event:
@@ -58,9 +58,7 @@ def logged(read: Entry | Refused) -> event_pb2.LoggedEvent:
 
 
 def test_an_entry_reads_as_a_logged_event() -> None:
-    told = origin(
-        TENANT, "shop", SourceKind.SHOPIFY, receive_time=Timestamp(seconds=7), trace_parent="00-a-b-01", now=NOW
-    )
+    told = sender_of(TENANT, "shop", SourceKind.SHOPIFY, now=NOW).at(Timestamp(seconds=7), "00-a-b-01")
     entry = entry_of(order(), told)
     assert logged(entry) == event_pb2.LoggedEvent(
         tenant_id="acme",
@@ -147,7 +145,7 @@ def test_both_bounds_of_time_are_taken() -> None:
 
 def test_the_bounds_of_time_are_the_tenants() -> None:
     strict = TENANT._replace(limits=Limits(max_age=90 * 1_000_000_000, max_lead=0))
-    told = origin(strict, API_SOURCE, SourceKind.CUSTOM, receive_time=timestamp_of(NOW), trace_parent="", now=NOW)
+    told = sender_of(strict, API_SOURCE, SourceKind.CUSTOM, now=NOW).at(timestamp_of(NOW), "")
     assert (
         reason(entry_of(event(occurTime=json_time(-91)), told))
         == "OCCUR_TIME_TOO_OLD: occurTime is more than 90 seconds ago"
@@ -285,3 +283,60 @@ def test_what_the_installation_tells_is_never_too_old_nor_too_far_ahead(seconds:
     click = {"interaction": None, "linkClick": {"conversationId": "c"}, "occurTime": json_time(seconds)}
     assert isinstance(entry_of(event(**click), told_by(OWN_SOURCE)), Entry)
     assert reason(entry_of(event(**click), told_by())).startswith("OCCUR_TIME_TOO_")
+
+
+@pytest.mark.parametrize("characters", ["x", "é"])
+def test_a_text_is_measured_in_characters_however_small_its_message(characters: str) -> None:
+    name = characters * 256
+    fits = order(lines=[{"lineId": name, "displayName": characters * 8_192}])
+    fits.identifiers.visitor_id = name
+    assert isinstance(entry_of(fits, told_by()), Entry)
+    fits.identifiers.visitor_id += characters
+    assert reason(entry_of(fits, told_by())) == "INVALID_FIELD: identifiers.visitorId: is longer than 256 characters"
+    long = order(lines=[{"lineId": "1", "displayName": characters * 8_193}])
+    expected = "INVALID_FIELD: order.lines[0].displayName: is longer than 8192 characters"
+    assert reason(entry_of(long, told_by())) == expected
+
+
+def test_each_delivery_of_a_request_keeps_its_own_source_time_and_trace() -> None:
+    other = TenantTerms("other", 5, KEY, Limits(), {"shop": SourceKind.SHOPIFY, "till": SourceKind.CUSTOM})
+    sent = [
+        ("acme", "shop", 1, "00-a-b-01"),
+        ("other", "till", 2, ""),
+        ("other", "shop", 3, "00-c-d-00"),
+        ("acme", "shop", 4, ""),
+    ]
+    deliveries = [
+        event_service_pb2.Delivery(
+            tenant_id=tenant,
+            source=source,
+            receive_time=Timestamp(seconds=seconds),
+            trace_parent=trace,
+            events=[order(orderId=str(seconds))],
+        )
+        for tenant, source, seconds, trace in sent
+    ]
+    batches = Deliveries(deliveries, {"acme": TENANT, "other": other}, now=NOW).batches()
+    told = [logged(entry) for batch in batches for entry in batch.entries]
+    assert {batch.partition: len(batch.entries) for batch in batches} == {3: 2, 5: 2}
+    assert {(one.tenant_id, one.source, one.receive_time.seconds, one.trace_parent) for one in told} == set(sent)
+    assert all(one.event.order.order_id == str(one.receive_time.seconds) for one in told)
+
+
+def test_what_became_of_an_event_is_told_beside_it() -> None:
+    known, unknown = (
+        event_service_pb2.Delivery(tenant_id="acme", source=source, events=[order(), order(currencyCode=""), event()])
+        for source in ("shop", "nowhere")
+    )
+    read = Deliveries([unknown, known, known], {"acme": TENANT}, now=NOW)
+    statuses = [Status.ACCEPTED, Status.REJECTED, Status.DUPLICATE, Status.ACCEPTED]
+    told = [
+        ([(one.status, one.reason.partition(":")[0]) for one in result.events], result.parked)
+        for result in read.response({3: statuses}).results
+    ]
+    invalid = (Status.REJECTED, "INVALID_FIELD")
+    assert told == [
+        ([(Status.REJECTED, "UNKNOWN_SOURCE")] * 3, 0),
+        ([(Status.ACCEPTED, ""), invalid, (Status.REJECTED, "EVENT_ID_CONFLICT")], 2),
+        ([(Status.DUPLICATE, ""), invalid, (Status.ACCEPTED, "")], 1),
+    ]

@@ -1,6 +1,7 @@
 """Shopify's deliveries."""
 
 import copy
+import json
 from pathlib import Path
 
 import orjson
@@ -89,7 +90,7 @@ REFUND = {
 
 
 def translated(topic, told):
-    return [Event(**fields) for fields in shopify.translate(topic, orjson.dumps(told), READER)]
+    return [Event(**fields) for fields in shopify.translate(topic, json.dumps(told).encode(), READER)]
 
 
 def state(**fields):
@@ -231,6 +232,9 @@ def test_topics_without_figures():
         ("orders/delete", ORDER),
         ("products/update", ORDER),
         ("products/update", REFUND),
+        ("orders/paid", {**ORDER, "order_id": None}),
+        ("orders/paid", {"id": 1, "note_attributes": {}}),
+        ("refunds/create", {**REFUND, "line_items": [], "transactions": 5}),
     ],
 )
 def test_a_topic_must_fit_its_body(topic, told):
@@ -250,6 +254,14 @@ def test_a_topic_must_fit_its_body(topic, told):
         ({"line_items": [{"id": 1, "price": "999999999999", "quantity": 999}]}, "INVALID_FIELD: line_items[0].price"),
         ({"customer": "x"}, "INVALID_FIELD: customer"),
         ({"customer": {"id": []}}, "INVALID_FIELD: customer.id"),
+        ({"id": 2**64}, "INVALID_FIELD: id"),
+        ({"id": 5.0}, "INVALID_FIELD: id"),
+        ({"id": True}, "INVALID_FIELD: id"),
+        ({"total_price_set": "70.80"}, "INVALID_FIELD: total_price_set"),
+        ({"total_price_set": {"shop_money": 70.8}}, "INVALID_FIELD: total_price_set.shop_money"),
+        ({"refunds": {}}, "INVALID_FIELD: refunds"),
+        ({"note_attributes": [None]}, "INVALID_FIELD: note_attributes[0]"),
+        ({"name": "a\0b"}, "INVALID_FIELD: name"),
         ({"line_items": [{"id": 1}, 5]}, "INVALID_FIELD: line_items[1]"),
         (
             {"line_items": [{"id": 1, "tax_lines": [{}, {"price_set": money("x")}]}]},
@@ -265,6 +277,38 @@ def test_unusable_orders_name_their_field(fields, reason):
     with pytest.raises(UnusableError) as caught:
         state(**fields)
     assert str(caught.value) == reason
+
+
+@pytest.mark.parametrize("gone", [None, []])
+def test_objects_that_are_not_there(gone):
+    order = state(customer=gone, billing_address=gone, total_price_set=gone, total_tax_set={"shop_money": gone})
+    assert (order.identifiers.customer_id, order.identifiers.phone) == ("", "")
+    assert (order.order.total_micros, order.order.tax_micros) == (70_800_000, 11_800_000)
+
+
+@pytest.mark.parametrize("impossible", [2**70, 5.5, "a\0b", "x" * 600, {"a": 1}, [], True])
+def test_impossible_claims_cost_the_match_and_not_the_order(impossible):
+    event = state(email=impossible, phone=impossible, billing_address=None, note_attributes=[{"value": 1}])
+    assert (event.identifiers.email, event.identifiers.phone, event.identifiers.session_id) == ("", "", "")
+    assert event.order.total_micros == 70_800_000
+
+
+def test_plain_amounts_beside_a_set_are_not_looked_at():
+    line = {**ORDER["line_items"][0], "price": 20.000000001}
+    order = state(line_items=[line], total_tax=11.8, total_tax_set=money("11.80")).order
+    assert (order.lines[0].net_micros, order.tax_micros) == (54_000_000, 11_800_000)
+
+
+def test_a_price_that_is_gone_wrong_beside_lines_that_are_right_is_found():
+    lines = [ORDER["line_items"][0]] * 3 + [{**ORDER["line_items"][0], "price_set": money("20,00")}]
+    with pytest.raises(UnusableError, match=r"line_items\[3\]\.price_set\.shop_money\.amount"):
+        state(line_items=lines)
+
+
+def test_an_adjustment_is_named_by_its_place_in_the_list():
+    adjustments = [{"kind": "other", "amount": 1.5}, {"kind": "shipping_refund", "amount": "x"}]
+    with pytest.raises(UnusableError, match=r"refunds\[0\]\.order_adjustments\[1\]\.amount"):
+        state(refunds=[{**REFUND, "order_adjustments": adjustments}])
 
 
 def test_a_missing_topic_is_parked():

@@ -4,7 +4,9 @@ from typing import Any, Final, TypeAlias
 
 from touchstone.ingest.v1.privacy_pb2 import PrivacyDemand
 
-from gateway.web.webhooks.fields import UnusableError, claim, optional_identifier, parse_object, part, within
+from gateway.web.webhooks.fields import UnusableError, claim, optional_identifier, parse_object
+from gateway.web.webhooks.shapes import BodyOf
+from gateway.web.webhooks.shopify_shapes import Customer, DataRequest, RedactRequest
 from gateway.web.webhooks.translation import content_hash
 
 DemandFields: TypeAlias = dict[str, Any]
@@ -18,6 +20,11 @@ _KINDS: Final = {
 }
 _OF_A_SHOP: Final = frozenset({"shop_id", "shop_domain"})
 
+_REQUESTS: Final[dict[str, BodyOf[DataRequest] | BodyOf[RedactRequest]]] = {
+    "customers/data_request": BodyOf(DataRequest),
+    "customers/redact": BodyOf(RedactRequest),
+}
+
 
 def demands(topic: str, body: bytes) -> list[DemandFields]:
     """What a body asks about people's data; nothing for any other topic. Raises `UnusableError`.
@@ -26,28 +33,28 @@ def demands(topic: str, body: bytes) -> list[DemandFields]:
     """
     if topic not in _KINDS:
         return []
-    told = parse_object(body)
     demand = {"demand_id": f"{topic}/{content_hash(body)}", "kind": _KINDS[topic]}
     if topic == "shop/redact":
-        if not told or not _OF_A_SHOP.issuperset(told):
+        names = parse_object(body)
+        if not names or not _OF_A_SHOP.issuperset(names):
             raise UnusableError("TOPIC_MISMATCH")
         return [demand]
-    if _ORDERS[topic] not in told or "customer" not in told:
-        raise UnusableError("TOPIC_MISMATCH")
-    customer = part(told, "customer")
+    told = _REQUESTS[topic].read(body)
+    customer = told.customer or Customer()
     identifiers = {
-        "customer_id": within(told, "customer", optional_identifier, "id"),
-        "email": claim(customer.get("email")),
-        "phone": claim(customer.get("phone")),
+        "customer_id": optional_identifier(customer.id, "customer.id"),
+        "email": claim(customer.email),
+        "phone": claim(customer.phone),
     }
-    return [{**demand, "identifiers": identifiers, "order_ids": _order_ids(told, topic)}]
+    return [
+        {**demand, "identifiers": identifiers, "order_ids": _order_ids(getattr(told, _ORDERS[topic]), _ORDERS[topic])}
+    ]
 
 
-def _order_ids(told: dict[str, Any], topic: str) -> list[str]:
-    listed = told[_ORDERS[topic]]
+def _order_ids(listed: Any, name: str) -> list[str]:
     if listed is None:
         return []
     if type(listed) is not list:
-        raise UnusableError("INVALID_FIELD", _ORDERS[topic])
-    ids = (optional_identifier({_ORDERS[topic]: one}, _ORDERS[topic]) for one in listed)
+        raise UnusableError("INVALID_FIELD", name)
+    ids = (optional_identifier(one, name) for one in listed)
     return [order_id for order_id in ids if order_id]

@@ -1,10 +1,12 @@
-"""Reads the fields of a platform's JSON exactly, or says which one can't be read and why."""
+"""Reads the values of a platform's fields exactly, or says which one can't be read and why.
 
-from collections.abc import Callable
+Each reader takes a value as it was sent and its field's name; null and what isn't there are the same.
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from math import ceil
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -17,14 +19,30 @@ LONGEST_NAME = 512
 LARGEST_QUANTITY = 10**9
 """Units on one line: more than any shop sells at once."""
 
-P = ParamSpec("P")
+S = TypeVar("S")
 T = TypeVar("T")
 
 _LONGEST_ID = 256
+_LARGEST_ID = 2**64 - 1
 _LONGEST_REMEMBERED = 16
-_remembered = lru_cache(maxsize=32_768)(parse_micros)
+_MOST_REMEMBERED = 32_768
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SHORTEST_TIME = len("2026-11-21T19:54:45")
+
+
+class _Remembered(dict[str, int]):
+    """Amounts by how they are written: the same prices come again and again."""
+
+    def __missing__(self, written: str) -> int:
+        amount = parse_micros(written)
+        if len(written) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MOST_REMEMBERED:
+                self.clear()
+            self[written] = amount
+        return amount
+
+
+_remembered = _Remembered()
 
 
 class UnusableError(ValueError):
@@ -55,43 +73,53 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def identifier(holder: dict[str, Any], key: str) -> str:
+def each(objects: Sequence[S] | None, name: str, read: Callable[[S], T]) -> list[T]:
+    """What `read` finds in each object of the list of that name; nothing where there is none."""
+    if not objects:
+        return []
+    found: list[T] = []
+    try:
+        for one in objects:
+            found.append(read(one))  # noqa: PERF401 - how many were read tells which one can't be
+    except UnusableError as error:
+        raise error.inside(f"{name}[{len(found)}]") from None
+    return found
+
+
+def identifier(value: Any, name: str) -> str:
     """The platform's own id, a whole number or a string; it must be there."""
-    value = optional_identifier(holder, key)
-    if not value:
-        raise UnusableError("MISSING_FIELD", key)
-    return value
+    known = optional_identifier(value, name)
+    if not known:
+        raise UnusableError("MISSING_FIELD", name)
+    return known
 
 
-def optional_identifier(holder: dict[str, Any], key: str) -> str:
+def optional_identifier(value: Any, name: str) -> str:
     """The platform's own id of something that may be gone: empty for null, 0 and what isn't there."""
-    value = holder.get(key)
-    # A number beyond 64 bits is read as a float, which is refused here: an id is never rounded.
-    if type(value) is int and value >= 0:
-        return str(value) if value else ""
     if value is None:
         return ""
+    if type(value) is int and 0 <= value <= _LARGEST_ID:
+        return f"{value}" if value else ""
     if type(value) is not str or len(value) > _LONGEST_ID or "\0" in value:
-        raise UnusableError("INVALID_FIELD", key)
+        raise UnusableError("INVALID_FIELD", name)
     return "" if value == "0" else value
 
 
-def text(holder: dict[str, Any], key: str) -> str:
-    """A text for people, cut at `LONGEST_NAME`; empty for null and what isn't there."""
-    value = holder.get(key)
+def text(value: Any, name: str) -> str:
+    """A text for people, cut at `LONGEST_NAME`; empty for null."""
     if value is None:
         return ""
     if type(value) is not str or "\0" in value:
-        raise UnusableError("INVALID_FIELD", key)
-    return value[:LONGEST_NAME]
+        raise UnusableError("INVALID_FIELD", name)
+    return value if len(value) <= LONGEST_NAME else value[:LONGEST_NAME]
 
 
-def word(holder: dict[str, Any], key: str) -> str:
+def word(value: Any, name: str) -> str:
     """One of the platform's own words, in lower case; it must be there."""
-    value = text(holder, key).strip().lower()
-    if not value:
-        raise UnusableError("MISSING_FIELD", key)
-    return value
+    told = text(value, name).strip().lower()
+    if not told:
+        raise UnusableError("MISSING_FIELD", name)
+    return told
 
 
 def claim(value: Any) -> str:
@@ -99,75 +127,71 @@ def claim(value: Any) -> str:
 
     Shoppers can write such values themselves, so an impossible one costs the order its match, never the order.
     """
-    if type(value) is int:
+    if type(value) is int and abs(value) <= _LARGEST_ID:
         value = str(value)
     if type(value) is not str or len(value) > LONGEST_VALUE or "\0" in value:
         return ""
     return value.strip()
 
 
-def flag(holder: dict[str, Any], key: str) -> bool:
-    """True or false; false for null and what isn't there."""
-    value = holder.get(key)
+def flag(value: Any, name: str) -> bool:
+    """True or false; false for null."""
     if value is None or type(value) is bool:
         return bool(value)
-    raise UnusableError("INVALID_FIELD", key)
+    raise UnusableError("INVALID_FIELD", name)
 
 
-def currency(holder: dict[str, Any], key: str) -> str:
+def currency(value: Any, name: str) -> str:
     """An ISO 4217 code, upper case; it must be there."""
-    value = text(holder, key).upper()
-    if not value:
-        raise UnusableError("MISSING_FIELD", key)
-    if len(value) != 3 or not (value.isascii() and value.isalpha()):
-        raise UnusableError("INVALID_FIELD", key)
-    return value
+    code = text(value, name).upper()
+    if not code:
+        raise UnusableError("MISSING_FIELD", name)
+    if len(code) != 3 or not (code.isascii() and code.isalpha()):
+        raise UnusableError("INVALID_FIELD", name)
+    return code
 
 
-def micros(holder: dict[str, Any], key: str) -> int:
-    """An amount written as a decimal string, in millionths; 0 for null, the empty string and what isn't there."""
-    value = holder.get(key)
+def micros(value: Any, name: str) -> int:
+    """An amount written as a decimal string, in millionths; 0 for null and the empty string."""
     if value is None or value == "":
         return 0
     if type(value) is not str:
-        raise UnusableError("INVALID_FIELD", key)
+        raise UnusableError("INVALID_FIELD", name)
     try:
-        # The same prices come again and again.
-        return _remembered(value) if len(value) <= _LONGEST_REMEMBERED else parse_micros(value)
+        return _remembered[value]
     except AmountError as error:
-        raise UnusableError("INVALID_FIELD", key) from error
+        raise UnusableError("INVALID_FIELD", name) from error
 
 
-def required_micros(holder: dict[str, Any], key: str) -> int:
+def required_micros(value: Any, name: str) -> int:
     """An amount that must be there and is not below zero, in millionths."""
-    if holder.get(key) in (None, ""):
-        raise UnusableError("MISSING_FIELD", key)
-    value = micros(holder, key)
-    if value < 0:
-        raise UnusableError("INVALID_FIELD", key)
-    return value
+    if value in (None, ""):
+        raise UnusableError("MISSING_FIELD", name)
+    amount = micros(value, name)
+    if amount < 0:
+        raise UnusableError("INVALID_FIELD", name)
+    return amount
 
 
-def within_bounds(value: int, field: str) -> int:
+def within_bounds(value: int, name: str) -> int:
     """A sum or product of amounts, if it is still one that an order can have."""
-    if abs(value) > LARGEST_AMOUNT:
-        raise UnusableError("INVALID_FIELD", field)
-    return value
+    if -LARGEST_AMOUNT <= value <= LARGEST_AMOUNT:
+        return value
+    raise UnusableError("INVALID_FIELD", name)
 
 
-def quantity(holder: dict[str, Any], key: str) -> int:
-    """Whole units, 0 or more; a part of a unit (goods by weight) counts as one. 0 for null and what isn't there."""
-    value = holder.get(key)
+def quantity(value: Any, name: str) -> int:
+    """Whole units, 0 or more; a part of a unit (goods by weight) counts as one. 0 for null."""
     if value is None:
         return 0
     if type(value) not in (int, float) or not 0 <= value <= LARGEST_QUANTITY:
-        raise UnusableError("INVALID_FIELD", key)
-    return value if type(value) is int else ceil(value)
+        raise UnusableError("INVALID_FIELD", name)
+    units: int = ceil(value)
+    return units
 
 
-def count(holder: dict[str, Any], key: str) -> int | None:
+def count(value: Any, name: str) -> int | None:
     """A count that platforms write as a number or a string of digits; None where they don't tell."""
-    value = holder.get(key)
     if value is None or value == "":
         return None
     try:
@@ -175,91 +199,32 @@ def count(holder: dict[str, Any], key: str) -> int | None:
     except ValueError:
         number = -1
     if not 0 <= number < 2**63:
-        raise UnusableError("INVALID_FIELD", key)
+        raise UnusableError("INVALID_FIELD", name)
     return number
 
 
-def time(holder: dict[str, Any], key: str, *, zone: str = "") -> dict[str, int] | None:
-    """A moment in the keyword form of a Timestamp; None for null and what isn't there.
+def time(value: Any, name: str, *, zone: str = "") -> dict[str, int] | None:
+    """A moment in the keyword form of a Timestamp; None for null and the empty string.
 
     `zone` is what the platform leaves off the value: "Z" for WooCommerce's `*_gmt` fields.
     """
-    value = holder.get(key)
     if value is None or value == "":
         return None
     if type(value) is not str or len(value) < _SHORTEST_TIME:
-        raise UnusableError("INVALID_FIELD", key)
+        raise UnusableError("INVALID_FIELD", name)
     try:
         since = datetime.fromisoformat(value + zone) - _EPOCH
     except (TypeError, ValueError) as error:
         # A TypeError is a time without its zone.
-        raise UnusableError("INVALID_FIELD", key) from error
+        raise UnusableError("INVALID_FIELD", name) from error
     if since.days < 0:
-        raise UnusableError("INVALID_FIELD", key)
+        raise UnusableError("INVALID_FIELD", name)
     return {"seconds": since.days * 86_400 + since.seconds, "nanos": since.microseconds * 1000}
 
 
-def required_time(holder: dict[str, Any], key: str, *, zone: str = "") -> dict[str, int]:
+def required_time(value: Any, name: str, *, zone: str = "") -> dict[str, int]:
     """A moment that must be there."""
-    value = time(holder, key, zone=zone)
-    if value is None:
-        raise UnusableError("MISSING_FIELD", key)
-    return value
-
-
-def part(holder: dict[str, Any], key: str) -> dict[str, Any]:
-    """An object within; an empty one for null and what isn't there."""
-    value = holder.get(key)
-    if value is None:
-        return {}
-    if type(value) is not dict:
-        # PHP writes an empty associative array as [].
-        if value == []:
-            return {}
-        raise UnusableError("INVALID_FIELD", key)
-    return value
-
-
-def within(
-    holder: dict[str, Any],
-    key: str,
-    read: Callable[Concatenate[dict[str, Any], P], T],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
-    """What `read` finds in an object within."""
-    inner = part(holder, key)
-    try:
-        return read(inner, *args, **kwargs)
-    except UnusableError as error:
-        raise error.inside(key) from None
-
-
-def parts(holder: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    """The objects of a list; none for null and what isn't there."""
-    value = holder.get(key)
-    if value is None:
-        return []
-    if type(value) is not list:
-        raise UnusableError("INVALID_FIELD", key)
-    for i, item in enumerate(value):
-        if type(item) is not dict:
-            raise UnusableError("INVALID_FIELD", f"{key}[{i}]")
-    return value
-
-
-def each(
-    holder: dict[str, Any],
-    key: str,
-    read: Callable[Concatenate[dict[str, Any], P], T],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> list[T]:
-    """What `read` finds in each object of a list."""
-    found: list[T] = []
-    for item in parts(holder, key):
-        try:
-            found.append(read(item, *args, **kwargs))
-        except UnusableError as error:
-            raise error.inside(f"{key}[{len(found)}]") from None
-    return found
+    told = time(value, name, zone=zone)
+    if told is None:
+        raise UnusableError("MISSING_FIELD", name)
+    return told

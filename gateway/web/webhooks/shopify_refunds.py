@@ -9,21 +9,20 @@ transactions say, never the sum of refund lines.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from math import floor
 from typing import Any, NamedTuple
 
-from gateway.web.webhooks.fields import (
-    UnusableError,
-    each,
-    identifier,
-    micros,
-    part,
-    parts,
-    quantity,
-    text,
-    time,
-    within,
-    within_bounds,
+from gateway.web.webhooks.fields import UnusableError, each, identifier, micros, quantity, text, time, within_bounds
+from gateway.web.webhooks.shapes import Gone, Told
+from gateway.web.webhooks.shopify_shapes import (
+    Adjustment,
+    MoneySet,
+    Order,
+    Refund,
+    RefundLine,
+    ShopMoneySet,
+    Transaction,
 )
 from services.kernel.money import minor_unit
 
@@ -72,20 +71,20 @@ class _Told(NamedTuple):
         return lines
 
 
-def order_refunds(order: dict[str, Any], currency_code: str, *, taxes_included: bool) -> tuple[list[Any], Taken]:
+def order_refunds(order: Order, currency_code: str, *, taxes_included: bool) -> tuple[list[Any], Taken]:
     """What was given back on an order, and what was taken off it besides.
 
     Money given back without lines goes first to what was taken off before, the oldest first: it is that refund which
     takes those lines back.
     """
     taken = Taken()
-    if not order.get("refunds"):
+    if not order.refunds:
         return [], taken
-    rate = within(order, "total_price_set", _rate)
+    rate = _rate(order.total_price_set, "total_price_set")
     terms = Terms(currency_code=currency_code, rate=rate, taxes_included=taxes_included)
-    told = each(order, "refunds", _told, terms)
+    told = each(order.refunds, "refunds", partial(_told, terms))
     # What cancelling takes off is no edit: a cancelled order stays what was once ordered.
-    if order.get("cancelled_at"):
+    if order.cancelled_at:
         return [one.fields for one in told], taken
     given = [one for one in told if one.moved_money or one.worth <= 0]
     _settle([one for one in told if not one.moved_money and one.worth > 0], given, taken)
@@ -113,72 +112,82 @@ def _age(told: _Told) -> tuple[int, str]:
     return len(told.fields["refund_id"]), told.fields["refund_id"]
 
 
-def announced_refund(refund: dict[str, Any]) -> dict[str, Any]:
+def announced_refund(refund: Refund) -> dict[str, Any]:
     """What a refund's own notice tells. It names neither the shop's currency nor whether prices hold their tax."""
-    first = {"refund_line_items": parts(refund, "refund_line_items")[:1]}
-    told = each(first, "refund_line_items", within, "subtotal_set", _terms)
-    given = _told(refund, told[0] if told else _terms({})).fields
-    lines = given["lines"]
-    if given["amount_micros"] and given["amount_micros"] == sum(line["net_micros"] for line in lines):
-        for line in lines:
+    lines = refund.refund_line_items
+    given = _told(_terms(lines[0].subtotal_set if lines else None), refund).fields
+    amount, taken_back = given["amount_micros"], given["lines"]
+    if amount and amount == sum(line["net_micros"] for line in taken_back):
+        for line in taken_back:
             line["net_micros"] -= line["tax_micros"]
     return given
 
 
-def _terms(money: dict[str, Any]) -> Terms:
-    shop_currency = within(money, "shop_money", text, "currency_code")
-    return Terms(currency_code=shop_currency, rate=_rate(money), taxes_included=False)
+def _terms(subtotal: MoneySet | Gone) -> Terms:
+    name = "refund_line_items[0].subtotal_set"
+    shop = subtotal.shop_money if subtotal else None
+    currency_code = text(shop.currency_code, f"{name}.shop_money.currency_code") if shop else ""
+    return Terms(currency_code=currency_code, rate=_rate(subtotal, name), taxes_included=False)
 
 
-def _rate(money: dict[str, Any]) -> tuple[str, Fraction] | None:
+def _rate(told: MoneySet | Gone, name: str) -> tuple[str, Fraction] | None:
     """The shopper's currency and what one unit of it is in the shop's; None where the two are one."""
-    shop = part(money, "shop_money")
-    shown_currency = within(money, "presentment_money", text, "currency_code")
-    if not shop or not shown_currency or shop.get("currency_code") == shown_currency:
+    if not told or not told.shop_money or not told.presentment_money:
         return None
-    shown_amount = within(money, "presentment_money", micros, "amount")
+    shop, shown = told.shop_money, told.presentment_money
+    shown_currency = text(shown.currency_code, f"{name}.presentment_money.currency_code")
+    if not shown_currency or shop.currency_code == shown_currency:
+        return None
+    shown_amount = micros(shown.amount, f"{name}.presentment_money.amount")
     if shown_amount <= 0:
         return None
-    return shown_currency, Fraction(within(money, "shop_money", micros, "amount"), shown_amount)
+    return shown_currency, Fraction(micros(shop.amount, f"{name}.shop_money.amount"), shown_amount)
 
 
-def _told(refund: dict[str, Any], terms: Terms) -> _Told:
-    amount = sum(each(refund, "transactions", _given_back, terms))
+def _told(terms: Terms, refund: Refund) -> _Told:
+    amount = sum(each(refund.transactions, "transactions", partial(_given_back, terms)))
+    told_lines = refund.refund_line_items or []
     # Without the sets there are only JSON's floats: then the amount is spread over the lines.
-    exact = all(line.get("subtotal_set") for line in parts(refund, "refund_line_items"))
-    lines = each(refund, "refund_line_items", _refund_line, terms) if exact else []
-    shipping, shipping_tax = _adjusted(refund, ("shipping_refund",), terms)
+    exact = all(line.subtotal_set and line.subtotal_set.shop_money for line in told_lines)
+    lines = each(told_lines, "refund_line_items", partial(_refund_line, terms)) if exact else []
+    shipping, shipping_tax = _adjusted(refund, "shipping_refund", terms)
     # What a merchant gave more or less than the lines are worth: a return of goods for which nothing is due is no edit.
-    more, more_tax = _adjusted(refund, ("refund_discrepancy",), terms)
+    more, more_tax = _adjusted(refund, "refund_discrepancy", terms)
     tax = shipping_tax + more_tax + sum(line["tax_micros"] for line in lines)
     worth = within_bounds(shipping + more + tax + sum(line["net_micros"] for line in lines), "refund_line_items")
     fields = {
-        "refund_id": identifier(refund, "id"),
+        "refund_id": identifier(refund.id, "id"),
         "amount_micros": within_bounds(amount, "transactions"),
-        "refund_time": time(refund, "processed_at") or time(refund, "created_at"),
+        "refund_time": time(refund.processed_at, "processed_at") or time(refund.created_at, "created_at"),
         "lines": lines,
         "shipping_micros": min(max(shipping + shipping_tax, 0), amount),
     }
     # A transaction that failed or is not through yet is money on its way, not an edit.
-    return _Told(fields, bool(parts(refund, "transactions")), worth, tax, shipping)
+    return _Told(fields, bool(refund.transactions), worth, tax, shipping)
 
 
-def _adjusted(refund: dict[str, Any], kinds: Sequence[str], terms: Terms) -> tuple[int, int]:
-    """What adjustments of these kinds take off beside the lines, without tax, and the tax on it."""
-    told = {"order_adjustments": [one for one in parts(refund, "order_adjustments") if one.get("kind") in kinds]}
-    amount = -sum(each(told, "order_adjustments", money, "amount"))
-    tax = -sum(each(told, "order_adjustments", money, "tax_amount"))
+def _adjusted(refund: Refund, kind: str, terms: Terms) -> tuple[int, int]:
+    """What adjustments of this kind take off beside the lines, without tax, and the tax on it."""
+    found = each(refund.order_adjustments, "order_adjustments", partial(_adjustment, kind))
+    amount, tax = -sum(amount for amount, _ in found), -sum(tax for _, tax in found)
     return (amount - tax if terms.taxes_included else amount), tax
 
 
-def _given_back(transaction: dict[str, Any], terms: Terms) -> int:
-    if transaction.get("kind") != "refund" or transaction.get("status") != "success":
+def _adjustment(kind: str, one: Adjustment) -> tuple[int, int]:
+    if one.kind != kind:
+        return 0, 0
+    return money(one.amount_set, one.amount, "amount"), money(one.tax_amount_set, one.tax_amount, "tax_amount")
+
+
+def _given_back(terms: Terms, transaction: Transaction) -> int:
+    if transaction.kind != "refund" or transaction.status != "success":
         return 0
-    amount = money(transaction, "amount")
+    told = transaction.amount_set
+    amount = money(told, transaction.amount, "amount")
     if amount < 0:
         raise UnusableError("INVALID_FIELD", "amount")
-    paid_in = text(transaction, "currency")
-    if transaction.get("amount_set") or not terms.currency_code or paid_in in ("", terms.currency_code):
+    paid_in = text(transaction.currency, "currency")
+    if (told and told.shop_money) or not terms.currency_code or paid_in in ("", terms.currency_code):
         return amount
     if terms.rate is None or terms.rate[0] != paid_in:
         raise UnusableError("INVALID_FIELD", "currency")
@@ -187,24 +196,22 @@ def _given_back(transaction: dict[str, Any], terms: Terms) -> int:
     return floor(amount * terms.rate[1] / unit + Fraction(1, 2)) * unit
 
 
-def _refund_line(line: dict[str, Any], terms: Terms) -> dict[str, Any]:
-    net, tax = money(line, "subtotal"), money(line, "total_tax")
+def _refund_line(terms: Terms, line: RefundLine) -> dict[str, Any]:
+    net = money(line.subtotal_set, line.subtotal, "subtotal")
+    tax = money(line.total_tax_set, line.total_tax, "total_tax")
     return {
-        "line_id": identifier(line, "line_item_id"),
-        "quantity": quantity(line, "quantity"),
+        "line_id": identifier(line.line_item_id, "line_item_id"),
+        "quantity": quantity(line.quantity, "quantity"),
         "net_micros": within_bounds(net - tax if terms.taxes_included else net, "subtotal_set"),
         "tax_micros": tax,
     }
 
 
-def money(holder: dict[str, Any], key: str) -> int:
+def money(told: MoneySet | ShopMoneySet | Gone, plain: Told, name: str) -> int:
     """An amount in the shop's own currency: the set's, or the plain string's where there is no set."""
-    told = holder.get(f"{key}_set")
-    if type(told) is dict:
-        shop = told.get("shop_money")
-        if type(shop) is dict:
-            try:
-                return micros(shop, "amount")
-            except UnusableError as error:
-                raise error.inside(f"{key}_set.shop_money") from None
-    return micros(holder, key)
+    if not told or not told.shop_money:
+        return micros(plain, name)
+    try:
+        return micros(told.shop_money.amount, "amount")
+    except UnusableError as error:
+        raise error.inside(f"{name}_set.shop_money") from None

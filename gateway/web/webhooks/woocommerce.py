@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from touchstone.ingest.v1.order_pb2 import Order
+from msgspec import UNSET
+from touchstone.ingest.v1 import order_pb2
 
 from gateway.web.webhooks.fields import (
-    UnusableError,
     claim,
     count,
     currency,
@@ -14,9 +14,6 @@ from gateway.web.webhooks.fields import (
     identifier,
     micros,
     optional_identifier,
-    parse_object,
-    part,
-    parts,
     quantity,
     required_micros,
     required_time,
@@ -25,10 +22,14 @@ from gateway.web.webhooks.fields import (
     within_bounds,
     word,
 )
+from gateway.web.webhooks.shapes import BodyOf
 from gateway.web.webhooks.translation import UNTOLD_TIME, EventFields, Reader, content_hash, event_id
+from gateway.web.webhooks.woocommerce_shapes import Address, Bare, Fee, Line, Order, Product, Refund, Restored
 
 _PING = re.compile(rb"webhook_id=\d{1,20}")
 _TRASH_MARK = "_wp_trash_meta_time"
+
+_order, _bare, _restored, _product = BodyOf(Order), BodyOf(Bare), BodyOf(Restored), BodyOf(Product)
 
 
 def is_creation_ping(body: bytes) -> bool:
@@ -43,47 +44,40 @@ def translate(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
     """
     resource, _, happened = topic.partition(".")
     if resource == "order" and happened in ("created", "updated", "deleted", "restored"):
-        order = parse_object(body)
         if happened == "deleted":
-            return [_notice(topic, body, order, Order.TRASHED)]
+            return [_notice(topic, body, _bare.read(body), order_pb2.Order.TRASHED)]
         if happened == "restored":
-            return _restored(topic, body, order, reader)
-        return [_order_state(topic, body, order, reader)]
+            return _back(topic, body, reader)
+        return [_order_state(topic, body, _order.read(body), reader)]
     if resource == "product" and happened in ("created", "updated", "deleted", "restored"):
-        product = parse_object(body)
-        if "line_items" in product:
-            raise UnusableError("TOPIC_MISMATCH")
         # Posts-based storage tells product.deleted with an order's id too: it deletes a product that nobody knows.
-        return [_product(topic, body, product, happened)]
+        return [_product_told(topic, body, _product.read(body), happened)]
     return []
 
 
-def _restored(topic: str, body: bytes, order: dict[str, Any], reader: Reader) -> list[EventFields]:
-    if "line_items" not in order:
-        return [_notice(topic, body, order, Order.RESTORED)]
-    notice = _notice(topic, body, {"id": order.get("id")}, Order.RESTORED)
+def _back(topic: str, body: bytes, reader: Reader) -> list[EventFields]:
+    if _restored.read(body).line_items is UNSET:
+        return [_notice(topic, body, _bare.read(body), order_pb2.Order.RESTORED)]
+    order = _order.read(body)
+    notice = _notice(topic, body, order, order_pb2.Order.RESTORED)
     notice["event_id"] += "/restored"
     return [_order_state(topic, body, order, reader), notice]
 
 
-def _notice(topic: str, body: bytes, order: dict[str, Any], notice: Order.Notice.ValueType) -> EventFields:
-    if "line_items" in order or "name" in order:
-        raise UnusableError("TOPIC_MISMATCH")
-    order_id = identifier(order, "id")
+def _notice(topic: str, body: bytes, order: Order | Bare, notice: order_pb2.Order.Notice.ValueType) -> EventFields:
+    order_id = identifier(order.id, "id")
     return {
         "event_id": event_id(topic, order_id, content_hash(body)),
         "occur_time": UNTOLD_TIME,
-        "order": {"order_id": order_id, "platform": Order.WOOCOMMERCE, "notice": notice},
+        "order": {"order_id": order_id, "platform": order_pb2.Order.WOOCOMMERCE, "notice": notice},
     }
 
 
-def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader) -> EventFields:
-    order_id = identifier(order, "id")
-    if "line_items" not in order:
-        raise UnusableError("TOPIC_MISMATCH")
-    created = required_time(order, "date_created_gmt", zone="Z")
-    updated = time(order, "date_modified_gmt", zone="Z") or created
-    meta = {key: item.get("value") for item in parts(order, "meta_data") if type(key := item.get("key")) is str}
+def _order_state(topic: str, body: bytes, order: Order, reader: Reader) -> EventFields:
+    order_id = identifier(order.id, "id")
+    created = required_time(order.date_created_gmt, "date_created_gmt", zone="Z")
+    updated = time(order.date_modified_gmt, "date_modified_gmt", zone="Z") or created
+    meta = {item.key: item.value for item in order.meta_data or () if type(item.key) is str}
     hashed = content_hash(body)
     return {
         "event_id": event_id(topic, order_id, hashed),
@@ -91,72 +85,76 @@ def _order_state(topic: str, body: bytes, order: dict[str, Any], reader: Reader)
         "identifiers": _identifiers(order, meta, reader),
         "order": {
             "order_id": order_id,
-            "platform": Order.WOOCOMMERCE,
-            "notice": Order.STATE,
+            "platform": order_pb2.Order.WOOCOMMERCE,
+            "notice": order_pb2.Order.STATE,
             "order_time": created,
             "update_time": updated,
-            "status": word(order, "status"),
+            "status": word(order.status, "status"),
             "formerly_trashed": _TRASH_MARK in meta,
-            "currency_code": currency(order, "currency"),
-            "total_micros": required_micros(order, "total"),
-            "tax_micros": micros(order, "total_tax"),
-            "shipping_micros": micros(order, "shipping_total"),
-            "fee_micros": within_bounds(sum(each(order, "fee_lines", micros, "total")), "fee_lines"),
-            "lines": each(order, "line_items", _line),
-            "refunds": each(order, "refunds", _refund),
-            "display_number": text(order, "number"),
+            "currency_code": currency(order.currency, "currency"),
+            "total_micros": required_micros(order.total, "total"),
+            "tax_micros": micros(order.total_tax, "total_tax"),
+            "shipping_micros": micros(order.shipping_total, "shipping_total"),
+            "fee_micros": within_bounds(sum(each(order.fee_lines, "fee_lines", _fee)), "fee_lines"),
+            "lines": each(order.line_items, "line_items", _line),
+            "refunds": each(order.refunds, "refunds", _refund),
+            "display_number": text(order.number, "number"),
             "content_hash": hashed,
         },
     }
 
 
-def _identifiers(order: dict[str, Any], meta: dict[str, Any], reader: Reader) -> dict[str, str] | None:
+def _identifiers(order: Order, meta: dict[str, Any], reader: Reader) -> dict[str, str] | None:
     known = reader.claims(meta)
-    billing = part(order, "billing")
-    email, phone = claim(billing.get("email")), claim(billing.get("phone"))
+    billing = order.billing or Address()
+    email, phone = claim(billing.email), claim(billing.phone)
     if email:
         known["email"] = email
     if phone:
         known["phone"] = phone
-        known["phone_country"] = claim(billing.get("country"))
-    customer_id = optional_identifier(order, "customer_id")
+        known["phone_country"] = claim(billing.country)
+    customer_id = optional_identifier(order.customer_id, "customer_id")
     if customer_id:
         known["customer_id"] = customer_id
     return known or None
 
 
-def _line(line: dict[str, Any]) -> dict[str, Any]:
+def _fee(fee: Fee) -> int:
+    return micros(fee.total, "total")
+
+
+def _line(line: Line) -> dict[str, Any]:
     return {
-        "line_id": identifier(line, "id"),
-        "product_id": optional_identifier(line, "product_id"),
-        "variant_id": optional_identifier(line, "variation_id"),
-        "sku": text(line, "sku"),
-        "display_name": text(line, "name"),
-        "quantity": quantity(line, "quantity"),
-        "net_micros": micros(line, "total"),
-        "tax_micros": micros(line, "total_tax"),
+        "line_id": identifier(line.id, "id"),
+        "product_id": optional_identifier(line.product_id, "product_id"),
+        "variant_id": optional_identifier(line.variation_id, "variation_id"),
+        "sku": text(line.sku, "sku"),
+        "display_name": text(line.name, "name"),
+        "quantity": quantity(line.quantity, "quantity"),
+        "net_micros": micros(line.total, "total"),
+        "tax_micros": micros(line.total_tax, "total_tax"),
     }
 
 
-def _refund(refund: dict[str, Any]) -> dict[str, Any]:
-    return {"refund_id": identifier(refund, "id"), "amount_micros": abs(micros(refund, "total"))}
+def _refund(refund: Refund) -> dict[str, Any]:
+    return {"refund_id": identifier(refund.id, "id"), "amount_micros": abs(micros(refund.total, "total"))}
 
 
-def _product(topic: str, body: bytes, product: dict[str, Any], happened: str) -> EventFields:
-    product_id = identifier(product, "id")
+def _product_told(topic: str, body: bytes, product: Product, happened: str) -> EventFields:
+    product_id = identifier(product.id, "id")
     named = event_id(topic, product_id, content_hash(body))
     if happened == "deleted":
         gone = {"product_id": product_id, "deleted": True}
         return {"event_id": named, "occur_time": UNTOLD_TIME, "product": gone}
-    created = "date_modified_gmt" if product.get("date_modified_gmt") else "date_created_gmt"
-    updated = required_time(product, created, zone="Z")
+    dated = "date_modified_gmt" if product.date_modified_gmt else "date_created_gmt"
+    updated = required_time(getattr(product, dated), dated, zone="Z")
     told = {
         "product_id": product_id,
-        "sku": text(product, "sku"),
-        "display_name": text(product, "name"),
-        "total_sales": count(product, "total_sales"),
+        "sku": text(product.sku, "sku"),
+        "display_name": text(product.name, "name"),
+        "total_sales": count(product.total_sales, "total_sales"),
         "update_time": updated,
-        "parent_product_id": optional_identifier(product, "parent_id") if product.get("type") == "variation" else "",
+        "parent_product_id": optional_identifier(product.parent_id, "parent_id") if product.type == "variation" else "",
         "restored": happened == "restored",
     }
     return {"event_id": named, "occur_time": updated, "product": told}

@@ -11,7 +11,7 @@ from services.attribution.domain.shares import WHOLE
 from services.attribution.simulation import deciding, splits
 from services.attribution.simulation.cases import Cases, Flags, Floats, Lines, Numbers
 from services.attribution.simulation.deciding import Rows, units
-from services.attribution.simulation.tables import ranges
+from services.attribution.simulation.lookup import ranges
 
 _WITH_TAX: Final = (Basis.TOTAL, Basis.WITHOUT_SHIPPING)
 _SAFE: Final = float(1 << 40)

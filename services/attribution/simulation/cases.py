@@ -72,6 +72,12 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.order)
 
+    @classmethod
+    def none(cls) -> "Pairs":
+        """Nothing that is tied."""
+        number, time = np.zeros(0, np.int32), np.zeros(0, np.int64)
+        return cls(order=number, touch=number, age=time, since=time, tier=np.zeros(0, np.int8), conflict=time != 0)
+
     def between(self, start: int, end: int) -> "Pairs":
         """Some of the pairs."""
         return Pairs(

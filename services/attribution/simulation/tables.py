@@ -1,18 +1,14 @@
 """Columns of one table as they are read out of the store, all in memory."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from services.attribution.simulation.cases import Flags, Numbers
+from services.attribution.simulation.lookup import last_of_each, ranges
 from services.attribution.store.blocks import STEPS, TOUCHES, Layout
 from services.attribution.store.columns import EVERYWHEN, Part
-
-_SPREADING: Final = np.uint64(0x9E3779B97F4A7C15)
-"""Multiplied by it, numbers that lie close together have first bits that don't."""
 
 
 class Source(Protocol):
@@ -50,7 +46,7 @@ def read(source: Source, layout: Layout, columns: Sequence[str], times: tuple[in
     rows = [np.arange(part.first_row, part.first_row + part.row_count, dtype=np.int64) for part in parts]
     return Table(
         np.concatenate([np.zeros(0, np.int64), *rows]),
-        {name: _joined([(part.columns[i], part.row_count) for part in parts]) for i, name in enumerate(columns)},
+        {name: joined([(part.columns[i], part.row_count) for part in parts]) for i, name in enumerate(columns)},
     )
 
 
@@ -61,6 +57,8 @@ def columns_of(
     if not columns:
         return {}
     table = read(source, layout, sorted(columns), times)
+    if len(table.row) == len(rows):
+        return {name: table.column(name) for name in columns}
     places = np.searchsorted(table.row, rows)
     return {name: table.column(name)[places] for name in columns}
 
@@ -93,13 +91,6 @@ def listed(source: Source, layout: Layout, rows: Numbers, times: tuple[int, int]
     )
 
 
-def ranges(start: Numbers, size: Numbers) -> Numbers:
-    """The numbers of each range, one range after the other."""
-    ends = np.cumsum(size)
-    found: Numbers = np.repeat(start - ends + size, size) + np.arange(int(ends[-1]) if len(ends) else 0)
-    return found
-
-
 def event_names(source: Source, rows: Numbers) -> dict[int, tuple[str, ...]]:
     """Source and event id of touches, by their rows, and of steps of conversations, by what `~` makes of theirs."""
     of_steps = rows < 0
@@ -122,44 +113,8 @@ def last_told(table: Table, name: str) -> Table:
     return table if is_last.all() else table.where(is_last)
 
 
-def last_of_each(keys: Numbers) -> Flags:
-    """Which keys don't come again."""
-    slots = _slots(keys)
-    numbers = np.arange(len(keys), dtype=np.int32)
-    # Whoever is assigned to a slot last stays there, so an equal key that stays is a later one.
-    staying = np.zeros(int(slots.max(initial=0)) + 1, np.int32)
-    staying[slots] = numbers
-    holder = staying[slots]
-    is_last: Flags = holder == numbers
-    others = np.flatnonzero(~is_last)
-    # Of a key that lost its slot to another, no row stayed: these are few, and sorted.
-    displaced = others[keys[holder[others]] != keys[others]]
-    sequence = displaced[np.lexsort((displaced, keys[displaced]))]
-    ordered = keys[sequence]
-    is_last[sequence[np.append(ordered[1:] != ordered[:-1], True)] if len(sequence) else sequence] = True
-    return is_last
-
-
-def arrow(columns: Mapping[str, NDArray[np.signedinteger[Any]]]) -> pa.Table:
-    """Columns as Arrow has them, without a copy."""
-    # Not by pa.array: it would first import pandas, for seconds, to see whether the columns are of that.
-    arrays = [
-        pa.Array.from_buffers(
-            pa.from_numpy_dtype(column.dtype), len(column), [None, pa.py_buffer(np.ascontiguousarray(column))]
-        )
-        for column in columns.values()
-    ]
-    return pa.Table.from_arrays(arrays, names=list(columns))
-
-
-def _slots(keys: Numbers) -> Numbers:
-    """A slot for each key, of four times as many as there are keys, at least."""
-    bits = max(len(keys), 1).bit_length() + 1
-    found: Numbers = (keys.view(np.uint64) * _SPREADING >> np.uint64(64 - bits)).view(np.int64)
-    return found
-
-
-def _joined(pieces: Sequence[tuple[Numbers | None, int]]) -> Numbers | None:
+def joined(pieces: Sequence[tuple[Numbers | None, int]]) -> Numbers | None:
+    """One column of pieces of so many rows each; None where all are 0 everywhere."""
     if all(piece is None for piece, _ in pieces):
         return None
     return np.concatenate([np.zeros(count, np.int64) if piece is None else piece for piece, count in pieces])

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,141 +12,117 @@ from services.attribution.domain.conversations import WEBSITE, WRITTEN, Stage
 from services.attribution.domain.touches import Action, Answer, Channel, Touch, is_helpful
 from services.attribution.simulation import joining, splits
 from services.attribution.simulation.cases import HANDLED, Cases, Flags, Numbers, Pairs, Touches
-from services.attribution.simulation.joining import kind_name
-from services.attribution.simulation.tables import Source, arrow, columns_of, event_names, read
+from services.attribution.simulation.joining import Keyed
+from services.attribution.simulation.lookup import Lookup, in_parts, ranges
+from services.attribution.simulation.people import Buyers, Named, People, kind_name
+from services.attribution.simulation.stopping import Stop
+from services.attribution.simulation.tables import Source, Table, columns_of, event_names, joined
 from services.attribution.store import facts
 from services.attribution.store.blocks import STEPS, TOUCHES
+from services.kernel.identifiers import Kind
 
 _LABELS: Final = ("touchpoint", "bot_name", "agent_id", "campaign")
 _NOWHERE: Final = 2**62
 
 
-class _Events(NamedTuple):
-    """Events of conversations, one a row. `row` is where a touch is kept, or `~` that of a step."""
-
-    row: Numbers
-    time: Numbers
-    marks: Numbers
-    labels: Mapping[str, Numbers]
-    named: Mapping[str, Numbers]
-
-    @property
-    def conversation(self) -> Numbers:
-        return self.named["conversation"]
-
-    @property
-    def is_touch(self) -> Flags:
-        return self.row >= 0
-
-    def where(self, chosen: Flags | Numbers) -> "_Events":
-        return _Events(
-            self.row[chosen],
-            self.time[chosen],
-            self.marks[chosen],
-            {name: column[chosen] for name, column in self.labels.items()},
-            {name: column[chosen] for name, column in self.named.items()},
-        )
-
-
-def with_conversations(buyers: joining.Buyers, cases: Cases) -> Cases:
+def with_conversations(buyers: Buyers, cases: Cases, stop: Stop) -> Cases:
     """The cases with their conversations, the pairs of these, and which touches are of conversations that were handled.
 
     Of a conversation all events are looked at, whenever they were.
     """
-    source = buyers.source
+    source, people, _ = buyers
     events = _read(source)
-    handled = np.unique(events.conversation[_by_agents(events)])
-    touches = _with_handled(source, cases, events, handled)
+    conversation = events.column("conversation")
+    # One of its events stands for a conversation.
+    talk = Lookup(conversation).places(conversation).astype(np.int64)
+    handled = np.zeros(len(talk), np.bool_)
+    handled[talk[_by_agents(events)]] = True
+    touches = _with_handled(source, cases, events.row[_is_touch(events) & handled[talk]])
+    stop.look()
     # Whoever follows a link may be in a conversation, but says nothing in it.
-    clicks = events.is_touch & (_action(events) == Action.LINK_CLICK)
-    told = _in_total_order(source, events.where(~clicks & ~np.isin(events.conversation, _nobody(buyers.engine))))
-    grouped = splits.groups(told.conversation)
+    clicks = _is_touch(events) & (_action(events) == Action.LINK_CLICK)
+    said = np.flatnonzero(~clicks & (people.nodes(conversation) != 0))
+    said = said[_total_order(source, talk[said], events.column("occur_time")[said], events.row[said])]
+    told, talk = events.where(said), talk[said]
+    stop.look()
+    grouped = splits.groups(talk)
     wholes = _whole(told, grouped)
     talks = Touches(
         row=told.row[wholes.first],
-        time=told.time[wholes.first],
+        time=told.column("occur_time")[wholes.first],
         marks=wholes.marks,
         node=np.zeros(len(wholes.first), np.int64),
         values={
             **wholes.labels,
             "experience_id": np.zeros(len(wholes.first), np.int64),
-            HANDLED: np.isin(told.conversation[wholes.first], handled).astype(np.int64),
+            HANDLED: handled[talk[wholes.first]].astype(np.int64),
         },
     )
-    number = np.full(len(grouped.start), -1, np.int32)
-    number[wholes.group] = np.arange(len(wholes.group), dtype=np.int32)
-    _register(buyers.engine, told, number[grouped.of_row], talks, wholes.end)
-    pairs = _pairs(buyers, cases.reach, talks)
-    return replace(cases, touches=touches, conversations=talks, conversation_pairs=pairs)
-
-
-def _read(source: Source) -> _Events:
-    """All events of conversations, whenever they were."""
-    parts = []
-    for layout in (TOUCHES, STEPS):
-        # One column after the other, and of each no more than is wanted: there may be very many touches.
-        conversation = read(source, layout, ("conversation",))
-        chosen = np.flatnonzero(conversation.column("conversation"))
-        rows = conversation.row[chosen]
-        named = [kind_name(kind) for kind in facts.TOUCH_KINDS]
-        found = {
-            name: read(source, layout, (name,)).column(name)[chosen]
-            for name in ("occur_time", "marks", *_LABELS, *named)
-        }
-        row = rows if layout is TOUCHES else ~rows
-        parts.append((row, found))
-    (touch_rows, touches), (step_rows, steps) = parts
-    columns = {name: np.concatenate([touches[name], steps[name]]) for name in touches}
-    return _Events(
-        row=np.concatenate([touch_rows, step_rows]),
-        time=columns["occur_time"],
-        marks=columns["marks"],
-        labels={name: columns[name] for name in _LABELS},
-        named={kind_name(kind): columns[kind_name(kind)] for kind in facts.TOUCH_KINDS},
+    number = np.full(len(grouped.start), -1)
+    number[wholes.group] = np.arange(len(wholes.group))
+    stop.look()
+    naming = _naming(people, told, number[grouped.of_row])
+    stop.look()
+    return replace(
+        cases,
+        touches=touches,
+        conversations=talks,
+        conversation_pairs=_pairs(buyers, cases.reach, talks, wholes.end, naming, stop=stop),
     )
 
 
-def _action(events: _Events) -> Numbers:
-    found: Numbers = events.marks >> facts.ACTION_SHIFT & facts.ACTION_BITS
+def _read(source: Source) -> Table:
+    """All events of conversations, whenever they were. A touch's row is where it is kept, that of a step what `~` makes."""
+    columns = ("occur_time", "marks", *_LABELS, *map(kind_name, facts.TOUCH_KINDS))
+    conversation = columns.index(kind_name(Kind.CONVERSATION))
+    rows, pieces = [np.zeros(0, np.int64)], []
+    for layout in (TOUCHES, STEPS):
+        # Of each block no more is kept than is wanted: there may be very many touches.
+        for part in source.parts(layout, columns):
+            told = part.columns[conversation]
+            if told is not None:
+                chosen = np.flatnonzero(told)
+                row = chosen + part.first_row
+                rows.append(row if layout is TOUCHES else ~row)
+                pieces.append([None if column is None else column[chosen] for column in part.columns])
+    counted = list(zip(pieces, map(len, rows[1:]), strict=True))
+    return Table(
+        np.concatenate(rows),
+        {name: joined([(piece[i], count) for piece, count in counted]) for i, name in enumerate(columns)},
+    )
+
+
+def _is_touch(events: Table) -> Flags:
+    return events.row >= 0
+
+
+def _action(events: Table) -> Numbers:
+    found: Numbers = events.column("marks") >> facts.ACTION_SHIFT & facts.ACTION_BITS
     return found
 
 
-def _by_agents(events: _Events) -> Flags:
+def _by_agents(events: Table) -> Flags:
     """Events that name a human agent, or in which one wrote or acted."""
-    found: Flags = (events.labels["agent_id"] != 0) | (~events.is_touch & ((events.marks & facts.BY_AGENT_BIT) != 0))
+    acted = ~_is_touch(events) & ((events.column("marks") & facts.BY_AGENT_BIT) != 0)
+    found: Flags = (events.column("agent_id") != 0) | acted
     return found
 
 
-def _with_handled(source: Source, cases: Cases, events: _Events, handled: Numbers) -> Touches:
-    """The cases' touches, and whether an agent took part in the conversation of each."""
+def _with_handled(source: Source, cases: Cases, handled: Numbers) -> Touches:
+    """The cases' touches, and whether an agent took part in the conversation of each; the rows of those that events tell."""
     touches, times = cases.touches, (cases.from_time - cases.reach, cases.through_time)
     flags = columns_of(source, TOUCHES, ["agent_id"], touches.row, times)["agent_id"] != 0
-    rows = events.row[events.is_touch & np.isin(events.conversation, handled)]
-    flags |= np.isin(touches.row, rows)
+    told = np.zeros(max(touches.row.max(initial=0), handled.max(initial=0)) + 1, np.bool_)
+    told[handled] = True
+    flags |= told[touches.row]
     return replace(touches, values={**touches.values, HANDLED: flags.astype(np.int64)})
 
 
-def _nobody(engine: "duckdb.DuckDBPyConnection") -> Numbers:
-    """The conversations' ids that name nobody."""
-    found: Numbers = engine.execute("SELECT identifier FROM known_conversation WHERE node = 0").fetchnumpy()[
-        "identifier"
-    ]
-    return found
-
-
-def _in_total_order(source: Source, events: _Events) -> _Events:
-    """The events by conversation, and within one by time, source and event id."""
-    _, conversation = np.unique(events.conversation, return_inverse=True)
-    rank = np.empty(len(events.time), np.int64)
-    rank[np.argsort(events.time, kind="stable")] = np.arange(len(events.time))
-    sequence = np.argsort(conversation.astype(np.int64) << 32 | rank)
-    conversation, time = conversation[sequence], events.time[sequence]
-    same = (conversation[1:] == conversation[:-1]) & (time[1:] == time[:-1])
-    if same.any():
-        places = np.flatnonzero(np.append(same, False) | np.append([False], same))
-        ranks = joining.name_ranks(lambda rows: event_names(source, rows), events.row[sequence[places]])
-        sequence[places] = sequence[places[np.lexsort((ranks, time[places], conversation[places]))]]
-    return events.where(sequence)
+def _total_order(source: Source, talk: Numbers, time: Numbers, row: Numbers) -> Numbers:
+    """The sequence of events by conversation, and within one by time, source and event id."""
+    line = joining.timeline(time)
+    sequence = line.row[np.sort(talk << 32 | line.rank) & 0xFFFFFFFF]
+    return joining.in_total_order(partial(event_names, source), talk[sequence], sequence, time, row)
 
 
 class _Whole(NamedTuple):
@@ -162,8 +138,9 @@ class _Whole(NamedTuple):
     labels: Mapping[str, Numbers]
 
 
-def _whole(events: _Events, grouped: splits.Groups) -> _Whole:
-    places, is_touch = np.arange(len(events.row)), events.is_touch
+def _whole(events: Table, grouped: splits.Groups) -> _Whole:
+    places, is_touch, time = np.arange(len(events.row)), _is_touch(events), events.column("occur_time")
+    told = events.column("marks")
     if not len(places):
         none = np.zeros(0, np.int64)
         return _Whole(none, none, none, none, dict.fromkeys(_LABELS, none))
@@ -179,19 +156,21 @@ def _whole(events: _Events, grouped: splits.Groups) -> _Whole:
     def at(place: Numbers, column: Numbers) -> Numbers:
         return np.where(place == _NOWHERE, 0, column[np.minimum(place, len(column) - 1)])
 
-    stage = events.marks & facts.STAGE_BITS
+    stage = told & facts.STAGE_BITS
     is_written = np.where(is_touch, _action(events) == Action.MESSAGE, np.isin(stage, [int(one) for one in WRITTEN]))
     is_end = is_written | (~is_touch & (stage == Stage.CLOSED))
-    end = np.maximum.reduceat(np.where(is_end, events.time, -_NOWHERE), grouped.start)
+    end = np.maximum.reduceat(np.where(is_end, time, -_NOWHERE), grouped.start)
+    none = np.zeros(len(grouped.start), np.int64)
     labels = {
-        name: at((last if name == "agent_id" else first)(column != 0), column) for name, column in events.labels.items()
+        name: none if column is None else at((last if name == "agent_id" else first)(column != 0), column)
+        for name, column in ((name, events.columns[name]) for name in _LABELS)
     }
     interaction = first(is_touch)
     website = np.array([facts.number("touchpoint", one) for one in WEBSITE], np.int64)
     guessed = np.where(np.isin(labels["touchpoint"], website), Channel.CHAT, Channel.MESSAGING)
-    channel = np.where(interaction == _NOWHERE, guessed, at(interaction, events.marks) & facts.CHANNEL_BITS)
-    helped = np.logical_or.reduceat(is_touch & _HELPFUL[events.marks & ~facts.CRAWLER_BIT], grouped.start)
-    crawled = np.logical_or.reduceat(is_touch & ((events.marks & facts.CRAWLER_BIT) != 0), grouped.start)
+    channel = np.where(interaction == _NOWHERE, guessed, at(interaction, told) & facts.CHANNEL_BITS)
+    helped = np.logical_or.reduceat(is_touch & _HELPFUL[told & ~facts.CRAWLER_BIT], grouped.start)
+    crawled = np.logical_or.reduceat(is_touch & ((told & facts.CRAWLER_BIT) != 0), grouped.start)
     marks = channel | Action.MESSAGE << facts.ACTION_SHIFT
     marks |= np.where(helped, Answer.HELPFUL << facts.ANSWER_SHIFT, 0) | np.where(crawled, facts.CRAWLER_BIT, 0)
     began = first(is_written)
@@ -215,38 +194,74 @@ _HELPFUL: Final = _helpful()
 """By a touch's marks, a crawler's bit apart, whether it was helpful."""
 
 
-def _register(
-    engine: "duckdb.DuckDBPyConnection", events: _Events, talk: NDArray[np.int32], talks: Touches, end: Numbers
-) -> None:
-    """Relations of conversations and of whom each names; `talk` is each event's conversation, -1 for none."""
-    chosen = talk >= 0
-    kinds = [kind_name(kind) for kind in facts.TOUCH_KINDS]
-    engine.register("said", arrow({"talk": talk[chosen], **{kind: events.named[kind][chosen] for kind in kinds}}))
-    numbers = np.arange(len(talks), dtype=np.int32)
-    engine.register("talk", arrow({"number": numbers, "time": talks.time, "end_time": end}))
-    naming = [
-        f"""SELECT told.talk, {int(kind)} AS kind, told.value, coalesce(known.node, told.value) AS node
-            FROM (SELECT DISTINCT talk, {kind_name(kind)} AS value FROM said WHERE {kind_name(kind)} <> 0) AS told
-            LEFT JOIN known_{kind_name(kind)} AS known ON known.identifier = told.value"""
-        for kind in facts.TOUCH_KINDS
-    ]
-    engine.execute(f"CREATE TABLE named_talk AS SELECT * FROM ({' UNION ALL '.join(naming)}) WHERE node <> 0")
+class _Naming(NamedTuple):
+    """The values of a kind that conversations name somebody by, and whom; those of one stand together, in ascending sequence."""
+
+    talk: Numbers
+    value: Numbers
+    node: Numbers
 
 
-def _pairs(buyers: joining.Buyers, reach: int, talks: Touches) -> Pairs:
+def _naming(people: People, events: Table, talk: Numbers) -> dict[Kind, _Naming]:
+    """What events name somebody by, kind by kind; `talk` is each event's conversation, ascending, -1 for none."""
+    found = {}
+    for kind in facts.TOUCH_KINDS:
+        value = events.columns[kind_name(kind)]
+        if value is None:
+            continue
+        chosen = np.flatnonzero((value != 0) & (talk >= 0))
+        mine, value = talk[chosen], value[chosen]
+        # Most events of a conversation name the same as the one before.
+        new = np.append(True, (mine[1:] != mine[:-1]) | (value[1:] != value[:-1]))[: len(mine)]
+        mine, value = mine[new], value[new]
+        node = people.nodes(value)
+        named = node != 0
+        found[kind] = _Naming(mine[named], value[named], node[named])
+    return found
+
+
+def _pairs(
+    buyers: Buyers, reach: int, talks: Touches, end: Numbers, naming: Mapping[Kind, _Naming], *, stop: Stop
+) -> Pairs:
     """Every order with every conversation that shares a node with it: begun before, and ended at most `reach` before."""
-    found: Mapping[str, NDArray[Any]] = buyers.engine.execute(
-        f"""SELECT buyer.number AS "order", talk.number AS touch, any_value(buyer.time - talk.time) AS age,
-                   any_value(buyer.time - talk.end_time) AS since,
-                   CAST(min({joining.tier_of("kind", "buyer", "value", buyers.kinds)}) AS tinyint) AS tier,
-                   bool_or({joining.conflict_of("kind", "buyer", "value", buyers.kinds)}) AS conflict
-            FROM (SELECT DISTINCT mine.number, theirs.talk
-                  FROM ({joining.every_node("buyer")}) AS mine
-                  JOIN (SELECT DISTINCT talk, node FROM named_talk) AS theirs USING (node)) AS tied
-            JOIN buyer ON buyer.number = tied.number
-            JOIN talk ON talk.number = tied.talk AND talk.time <= buyer.time AND talk.end_time >= buyer.time - $reach
-            JOIN named_talk ON named_talk.talk = tied.talk
-            GROUP BY buyer.number, talk.number""",
-        {"reach": reach},
-    ).fetchnumpy()
-    return joining.in_total_order(lambda rows: event_names(buyers.source, rows), found, talks.row, talks.time)
+    by, line = buyers.named, joining.timeline(talks.time)
+    none = np.zeros(0, np.int64)
+    talk = np.concatenate([none, *(one.talk for one in naming.values())])
+    node = np.concatenate([none, *(one.node for one in naming.values())])
+    _, last = line.before(by.time, reach)
+    order, rank = joining.tied(Keyed(*by.every_node()), Keyed(line.rank[talk], node), (np.zeros_like(last), last), stop)
+    talk = line.row[rank]
+    since = by.time[order] - end[talk]
+    order, talk, since = (column[since <= reach] for column in (order, talk, since))
+    talk = joining.in_total_order(partial(event_names, buyers.source), order, talk, talks.time, talks.row)
+    since = by.time[order] - end[talk]
+    tier, conflict = _tiers(by, naming, order, talk)
+    return Pairs(
+        order=order.astype(np.int32),
+        touch=talk.astype(np.int32),
+        age=by.time[order] - talks.time[talk],
+        since=since,
+        tier=tier,
+        conflict=conflict,
+    )
+
+
+def _tiers(by: Named, naming: Mapping[Kind, _Naming], order: Numbers, talk: Numbers) -> tuple[NDArray[np.int8], Flags]:
+    """As `joining.tiers_between`, of conversations, which may name several of a kind."""
+    tier, conflict = np.full(len(order), joining.PERSON_TIER, np.int8), np.zeros(len(order), np.bool_)
+    kinds = [kind for kind in reversed(joining.TIERS) if kind in by.values and kind in naming]
+    numbers = np.arange(int(talk.max(initial=-1)) + 2)
+    starts = {kind: np.searchsorted(naming[kind].talk, numbers) for kind in kinds}
+
+    def find(part: slice) -> None:
+        for kind in kinds:
+            start = starts[kind][talk[part]]
+            size = starts[kind][talk[part] + 1] - start
+            pair = part.start + np.repeat(np.arange(len(size)), size)
+            mine, value = by.values[kind][order[pair]], naming[kind].value[ranges(start, size)]
+            tier[pair[mine == value]] = joining.TIERS[kind]
+            if kind in joining.CONTACTS:
+                conflict[pair[(mine != 0) & (mine != value)]] = True
+
+    in_parts(len(order), find)
+    return tier, conflict

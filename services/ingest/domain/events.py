@@ -10,13 +10,15 @@ API_SOURCE = "api"
 
 _OWN_PAYLOADS = frozenset({"settings", "models", "trackedLink", "linkDecision", "exchangeRates", "experiments"})
 
-_OF_SOMEBODY = frozenset({"interaction", "conversation", "storefront", "journey", "exposure", "linkClick"})
+OF_SOMEBODY = frozenset({"interaction", "conversation", "storefront", "journey", "exposure", "linkClick"})
+"""The payloads that say nothing where an event names nobody: neither by an identifier nor by a conversation's id."""
 
 NANOS = 1_000_000_000
 """Nanoseconds in a second."""
 
 _DAY = 86_400 * NANOS
 _MINUTE = 60 * NANOS
+_EVER = 1 << 80
 
 
 class Limits(NamedTuple):
@@ -26,15 +28,27 @@ class Limits(NamedTuple):
     max_lead: int = 10 * _MINUTE
 
 
-class Facts(NamedTuple):
-    """What the rules look at."""
+class Terms(NamedTuple):
+    """On which terms the events of one source are taken at one moment."""
 
-    payload: str
-    """Name of the payload as JSON has it: `linkClick`; empty for none."""
-    occur_time: int
-    """In nanoseconds since 1970."""
-    names_somebody: bool
-    """True when it carries any identifier, or the id of a conversation."""
+    is_own: bool
+    """True for what the installation itself tells."""
+    limits: Limits
+    earliest: int
+    latest: int
+    """When they may have occurred, in nanoseconds since 1970."""
+
+
+def terms(source: str, limits: Limits, *, ever_old: bool, now: int) -> Terms:
+    """The terms of a source, under the limits of its tenant; `now` in nanoseconds since 1970.
+
+    `ever_old` is true for sources whose events may be of any age: an order of long ago is still a shop's truth. Both
+    bounds of time belong to what is taken; what the installation itself tells has none, since nobody would send it
+    again.
+    """
+    is_own = source == OWN_SOURCE
+    earliest = -_EVER if is_own or ever_old else now - limits.max_age
+    return Terms(is_own, limits, earliest, _EVER if is_own else now + limits.max_lead)
 
 
 def invalid_field(field: str, description: str) -> str:
@@ -42,24 +56,19 @@ def invalid_field(field: str, description: str) -> str:
     return f"INVALID_FIELD: {field}: {description}"
 
 
-def refusal(event: Facts, *, source: str, limits: Limits, ever_old: bool, now: int) -> str | None:
-    """Why an event is not taken, or None when it is.
+def refusal(payload: str, occur_time: int, terms: Terms) -> str | None:
+    """Why an event is not taken on these terms, or None when it is, as far as its payload and its time can tell.
 
-    `ever_old` is true for sources whose events may be of any age: an order of long ago is still a shop's truth.
-    `now` is in nanoseconds since 1970. Both bounds of time belong to what is taken; what the installation itself tells
-    has none, since nobody would send it again.
+    The payload is named as in JSON: `linkClick`; empty for none. The time is in nanoseconds since 1970.
     """
-    if not event.payload:
+    if not payload:
         return invalid_field("payload", "is required: interaction, order, …")
-    if event.payload in _OWN_PAYLOADS and source != OWN_SOURCE:
-        return invalid_field(event.payload, "is appended by the installation only")
-    is_own = source == OWN_SOURCE
-    if not is_own and event.occur_time > now + limits.max_lead:
-        return f"OCCUR_TIME_TOO_FAR_AHEAD: occurTime is more than {_span(limits.max_lead)} ahead"
-    if not is_own and not ever_old and event.occur_time < now - limits.max_age:
-        return f"OCCUR_TIME_TOO_OLD: occurTime is more than {_span(limits.max_age)} ago"
-    if not event.names_somebody and event.payload in _OF_SOMEBODY:
-        return invalid_field("identifiers", "at least one is required without a conversationId")
+    if payload in _OWN_PAYLOADS and not terms.is_own:
+        return invalid_field(payload, "is appended by the installation only")
+    if occur_time > terms.latest:
+        return f"OCCUR_TIME_TOO_FAR_AHEAD: occurTime is more than {_span(terms.limits.max_lead)} ahead"
+    if occur_time < terms.earliest:
+        return f"OCCUR_TIME_TOO_OLD: occurTime is more than {_span(terms.limits.max_age)} ago"
     return None
 
 
@@ -70,6 +79,11 @@ def currency_refusal(code: str, *, needed: bool) -> str | None:
     if len(code) == 3 and code.isascii() and code.isalpha() and code.isupper():
         return None
     return invalid_field("order.currencyCode", "is not an ISO 4217 code in upper case")
+
+
+def nobody_refusal() -> str:
+    """Why an event is not taken that names nobody, though its payload is of somebody."""
+    return invalid_field("identifiers", "at least one is required without a conversationId")
 
 
 def _span(nanos: int) -> str:

@@ -22,7 +22,7 @@ from services.ingest.domain.tenants import TenantTerms
 from services.ingest.store.directory import TenantDirectory
 from services.ingest.store.event_log import EventLog
 from services.ingest.wire.deliveries import Deliveries
-from services.ingest.wire.events import Refused, entry_of, hash_addresses, origin
+from services.ingest.wire.events import Refused, entry_of, hash_addresses, sender_of
 from services.ingest.wire.privacy import demands_by_partition
 from services.ingest.wire.shape import fit
 from services.ingest.wire.times import timestamp_of
@@ -54,12 +54,10 @@ class EventServicer(pb_grpc.EventServiceServicer):
             raise InvalidArgumentError.of("events", f"more than {_MOST_EVENTS}")
         tenant = await self._directory.find_one(callers.tenant_id())
         now = time.time_ns()
-        trace_parent = telemetry.current_trace_parent()
-        told = origin(
-            tenant, API_SOURCE, SourceKind.CUSTOM, receive_time=timestamp_of(now), trace_parent=trace_parent, now=now
-        )
+        sent = sender_of(tenant, API_SOURCE, SourceKind.CUSTOM, now=now)
+        origin = sent.at(timestamp_of(now), telemetry.current_trace_parent())
         all_fit = fit(request.events)
-        read = [entry_of(event, told, fits=all_fit) for event in request.events]
+        read = [entry_of(event, origin, fits=all_fit) for event in request.events]
         entries = [entry for entry in read if isinstance(entry, Entry)]
         batch = Batch(tenant.partition, entries)
         statuses = iter(await self._event_log.append(batch, _renamed([tenant])) if entries else ())

@@ -1,5 +1,6 @@
 """Deliveries: read from a request, split by partition, and what became of them."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,10 +15,11 @@ from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import TenantTerms
 from services.ingest.wire.events import (
     Refused,
+    Sender,
     Typed,
     entry_of,
-    origin,
     restore_addresses,
+    sender_of,
     typed_addresses,
 )
 from services.ingest.wire.shape import fit
@@ -33,13 +35,6 @@ EVENT_BYTES_HEADERS = {"content-type": "application/x-protobuf", "touchstone-bod
 """The headers of a parked event that JSON can't express: its body is the Event itself."""
 
 
-class _Pending(NamedTuple):
-    """An event that waits in a partition's batch."""
-
-    partition: int
-    place: int
-
-
 class _Part(NamedTuple):
     """What is needed to park an event after all."""
 
@@ -49,6 +44,8 @@ class _Part(NamedTuple):
 
 
 class _Partition:
+    """What is to be appended to one partition."""
+
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.parts: list[_Part] = []
@@ -59,17 +56,28 @@ class _Partition:
         return _unusable_event(self.parts[index], CONFLICT)
 
 
+class _Read(NamedTuple):
+    """A delivery that was read."""
+
+    delivery: pb.Delivery
+    sender: Sender | None
+    """None where the tenant or its source doesn't exist."""
+    fates: Sequence[int | Refused]
+    """What becomes of each event: its place among the partition's entries, or why it is refused."""
+
+
 class Deliveries:
     """The deliveries of a request as batches, one for each partition that they concern."""
 
     def __init__(self, deliveries: Sequence[pb.Delivery], tenants: Mapping[str, TenantTerms], *, now: int) -> None:
-        self._deliveries = deliveries
-        self._partitions: dict[int, _Partition] = {}
+        self._tenants = tenants
         self._now = now
         self._received_now = timestamp_of(now)
+        self._senders: dict[tuple[str, str], Sender | None] = {}
+        self._partitions: dict[int, _Partition] = defaultdict(_Partition)
         # Most requests hold nothing wrong: one look at all of their events costs half of a look at each.
         self._all_fit = fit([event for delivery in deliveries for event in delivery.events])
-        self._fates = [self._read(delivery, tenants.get(delivery.tenant_id)) for delivery in deliveries]
+        self._deliveries = [self._read(delivery) for delivery in deliveries]
 
     def batches(self) -> list[Batch]:
         """What is to be appended."""
@@ -81,56 +89,61 @@ class Deliveries:
     def response(self, statuses: Mapping[int, Sequence[Status]]) -> pb.AppendDeliveriesResponse:
         """What became of each delivery, given what became of each partition's entries."""
         response = pb.AppendDeliveriesResponse()
-        for delivery, (fates, is_parked) in zip(self._deliveries, self._fates, strict=True):
+        for delivery, sender, fates in self._deliveries:
+            of_partition = () if sender is None else statuses[sender.tenant.partition]
             result = response.results.add()
             parked = len(delivery.unusable)
             for event, fate in zip(delivery.events, fates, strict=True):
-                if isinstance(fate, Refused):
-                    status, reason = Status.REJECTED, fate.reason
-                else:
-                    status = statuses[fate.partition][fate.place]
-                    reason = CONFLICT if status is Status.REJECTED else ""
-                result.events.add(event_id=event.event_id, status=status, reason=reason)
-                parked += status is Status.REJECTED
-            if is_parked and parked:
+                told = result.events.add()
+                told.event_id = event.event_id
+                status = Status.REJECTED if isinstance(fate, Refused) else of_partition[fate]
+                told.status = pb.EventResult.Status.ValueType(status)
+                if status is Status.REJECTED:
+                    told.reason = fate.reason if isinstance(fate, Refused) else CONFLICT
+                    parked += 1
+            if parked and sender is not None and not sender.terms.is_own:
                 result.parked = parked
         return response
 
-    def _read(self, delivery: pb.Delivery, tenant: TenantTerms | None) -> tuple[list[_Pending | Refused], bool]:
-        """What becomes of each event, and whether what can't be used is parked."""
-        is_own = delivery.source == OWN_SOURCE
-        kind = None if tenant is None else SourceKind.CUSTOM if is_own else tenant.sources.get(delivery.source)
-        if tenant is None or kind is None:
-            return [Refused(UNKNOWN_SOURCE)] * len(delivery.events), False
+    def _read(self, delivery: pb.Delivery) -> _Read:
+        sender = self._sender(delivery.tenant_id, delivery.source)
+        events = delivery.events
+        if sender is None:
+            return _Read(delivery, None, [Refused(UNKNOWN_SOURCE)] * len(events))
         if not delivery.HasField("receive_time"):
             delivery.receive_time.CopyFrom(self._received_now)
-        partition = self._partitions.setdefault(tenant.partition, _Partition())
-        told = origin(
-            tenant,
-            delivery.source,
-            kind,
-            receive_time=delivery.receive_time,
-            trace_parent=delivery.trace_parent,
-            now=self._now,
-        )
-        fates: list[_Pending | Refused] = []
-        for event in delivery.events:
+        partition = self._partitions[sender.tenant.partition]
+        origin = sender.at(delivery.receive_time, delivery.trace_parent)
+        is_own = sender.terms.is_own
+        fates: list[int | Refused] = []
+        for event in events:
             part = _Part(delivery, event, typed_addresses(event))
             if is_own and event.HasField("settings"):
                 entry: Entry | Refused = Refused(invalid_field("settings", "are changed by UpdateSettings only"))
             else:
-                entry = entry_of(event, told, fits=self._all_fit)
+                entry = entry_of(event, origin, fits=self._all_fit)
             if isinstance(entry, Refused):
                 fates.append(entry)
                 if not is_own:
                     partition.unusable.append(_unusable_event(part, entry.reason))
                 continue
-            fates.append(_Pending(tenant.partition, len(partition.entries)))
+            fates.append(len(partition.entries))
             partition.entries.append(entry)
             partition.parts.append(part)
         if not is_own:
             self._account(partition, delivery)
-        return fates, not is_own
+        return _Read(delivery, sender, fates)
+
+    def _sender(self, tenant_id: str, source: str) -> Sender | None:
+        """The source, or None where it doesn't exist."""
+        name = (tenant_id, source)
+        if name not in self._senders:
+            tenant = self._tenants.get(tenant_id)
+            kind = None if tenant is None else SourceKind.CUSTOM if source == OWN_SOURCE else tenant.sources.get(source)
+            self._senders[name] = (
+                None if tenant is None or kind is None else sender_of(tenant, source, kind, now=self._now)
+            )
+        return self._senders[name]
 
     @staticmethod
     def _account(partition: _Partition, delivery: pb.Delivery) -> None:

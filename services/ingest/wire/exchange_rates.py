@@ -13,7 +13,7 @@ from services.ingest.domain.events import OWN_SOURCE
 from services.ingest.domain.exchange_rates import Rate, Told
 from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import TenantTerms
-from services.ingest.wire.events import entry_of, origin
+from services.ingest.wire.events import entry_of, sender_of
 from services.ingest.wire.times import timestamp_of
 from services.kernel.failures import InvalidArgumentError
 
@@ -34,7 +34,7 @@ def rate_message(rate: Rate) -> exchange_rate_pb2.ExchangeRate:
 def rates_entries(tenant: TenantTerms, rates: Iterable[Rate], *, trace_parent: str, now: int) -> list[Entry]:
     """The log entries that tell of rates, one for each day and base; `now` in nanoseconds since 1970."""
     receive_time = timestamp_of(now)
-    own = origin(tenant, OWN_SOURCE, SourceKind.CUSTOM, receive_time=receive_time, trace_parent=trace_parent, now=now)
+    own = sender_of(tenant, OWN_SOURCE, SourceKind.CUSTOM, now=now).at(receive_time, trace_parent)
     days: dict[tuple[date, str], list[exchange_rate_pb2.ExchangeRate]] = defaultdict(list)
     for key, rate in sorted(rates):
         told = exchange_rate_pb2.ExchangeRate(currency_code=key.currency_code, rate=rate)

@@ -12,7 +12,7 @@ from services.ingest.domain.deduplication import Entry
 from services.ingest.domain.events import NANOS, OWN_SOURCE, Limits
 from services.ingest.domain.sources import SourceKind
 from services.ingest.domain.tenants import SettingsValues, TenantTerms, check_blocked_value, check_settings
-from services.ingest.wire.events import entry_of, origin
+from services.ingest.wire.events import entry_of, sender_of
 from services.ingest.wire.shape import nul_violation, violation
 from services.ingest.wire.times import timestamp_of
 from services.kernel.failures import InvalidArgumentError
@@ -93,7 +93,7 @@ def settings_entry(
     """The log entry that tells of a whole settings document; `now` in nanoseconds since 1970."""
     receive_time = timestamp_of(now)
     event = event_pb2.Event(event_id=f"settings/{revision}", occur_time=receive_time, settings=settings)
-    own = origin(tenant, OWN_SOURCE, SourceKind.CUSTOM, receive_time=receive_time, trace_parent=trace_parent, now=now)
+    own = sender_of(tenant, OWN_SOURCE, SourceKind.CUSTOM, now=now).at(receive_time, trace_parent)
     entry = entry_of(event, own)
     if not isinstance(entry, Entry):
         raise InvalidArgumentError("INVALID_FIELD", entry.reason)

@@ -31,6 +31,8 @@ _LONGEST_SPAN = 315_576_000_000
 _Field: TypeAlias = Any
 """A FieldDescriptor: to type checkers there are two kinds of them."""
 
+_size = methodcaller("ByteSize")
+
 _TIMESTAMP, _DURATION = "google.protobuf.Timestamp", "google.protobuf.Duration"
 
 
@@ -121,7 +123,7 @@ def _checks(descriptor: Descriptor) -> tuple[_Check, ...]:
     checks = [
         _all_set([field.name for field in single if _is_required(field) and field not in messages]),
         *(_present(field.name) for field in messages if _is_required(field)),
-        *(_no_longer([f.name for f in texts if _longest(f) == n], n) for n in (LONGEST_VALUE, LONGEST_TEXT)),
+        _texts(texts, is_small=not messages and not any(field.is_repeated for field in fields)),
         *(_no_larger([f.name for f in integers if _largest(f) == n], n) for n in (LARGEST_AMOUNT, _LARGEST_QUANTITY)),
         *(_known(field) for field in of.get(FieldDescriptor.TYPE_ENUM, [])),
         *(_time(name) for name in times),
@@ -141,6 +143,16 @@ def _present(name: str) -> _Check:
     return lambda messages: all(map(methodcaller("HasField", name), messages))
 
 
+def _texts(fields: list[_Field], *, is_small: bool) -> _Check | None:
+    """Checks the lengths of texts; `is_small` is true of messages without other messages and lists in them."""
+    by_length = [_no_longer([f.name for f in fields if _longest(f) == n], n) for n in (LONGEST_VALUE, LONGEST_TEXT)]
+    checks = [check for check in by_length if check is not None]
+    if not is_small:
+        return None if not checks else lambda messages: all(check(messages) for check in checks)
+    # No text is longer than the message: one look at the whole costs a third of one at each.
+    return lambda messages: max(map(_size, messages)) <= LONGEST_VALUE or all(check(messages) for check in checks)
+
+
 def _no_longer(names: list[str], longest: int) -> _Check | None:
     values = _values(names)
     return values and (lambda messages: max(map(len, values(messages))) <= longest)
@@ -148,7 +160,7 @@ def _no_longer(names: list[str], longest: int) -> _Check | None:
 
 def _no_larger(names: list[str], largest: int) -> _Check | None:
     values = _values(names)
-    return values and (lambda messages: _within(list(values(messages)), -largest, largest))
+    return values and (lambda messages: max(map(abs, values(messages))) <= largest)
 
 
 def _known(field: _Field) -> _Check:

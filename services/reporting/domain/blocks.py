@@ -15,6 +15,11 @@ class Run(NamedTuple):
     last: date
     sign: int
 
+    @property
+    def days(self) -> list[date]:
+        """The days from one to the other."""
+        return [date.fromordinal(day) for day in range(self.first.toordinal(), self.last.toordinal() + 1)]
+
 
 class Blocks(NamedTuple):
     """The days at a period's beginning, the weeks, and the days at its end; absent where there are none to be read."""

@@ -218,6 +218,20 @@ class UniqueCell(NamedTuple):
     previous_day: date
 
 
+class UniqueSummary(NamedTuple):
+    """Unique cells together, so that a report reads fewer, those left out who had never counted before. Measure: people.
+
+    `cut` says of which of its two days the week's first one stands there, a Monday: of both, or of one of them.
+    """
+
+    tenant_id: str
+    edition: int
+    figure: str
+    cut: str
+    previous_day: date
+    day: date
+
+
 class ProductSummary(NamedTuple):
     """Product cells together, so that a report reads fewer. Measures: those of `ProductCell`.
 
@@ -254,7 +268,7 @@ class ActivitySummary(NamedTuple):
     """Activity cells of a figure together that have the values of some fields, which `cut` names, in common.
 
     Measure: amount. `value` and `detail` are those of the first and the second field. `name` tells in short what
-    follows it.
+    follows it. Of what stands at a moment there are also those with the cut "month", of the month that begins on a day.
     """
 
     tenant_id: str
@@ -278,6 +292,7 @@ Cell = (
     | VisitCell
     | MemberCell
     | UniqueCell
+    | UniqueSummary
     | ProductSummary
     | CreditSummary
     | ActivitySummary
@@ -293,6 +308,7 @@ ORDER_FAMILIES: tuple[type[Cell], ...] = (
     VisitCell,
     MemberCell,
     UniqueCell,
+    UniqueSummary,
     ProductSummary,
     CreditSummary,
 )
@@ -309,6 +325,7 @@ MEASURES: dict[type[Cell], tuple[str, ...]] = {
     VisitCell: ("placed", "personalized", "recommended"),
     MemberCell: ("times",),
     UniqueCell: ("people",),
+    UniqueSummary: ("people",),
     ProductSummary: ("units", "refunded_units", "gross_micros", "net_micros"),
     CreditSummary: ("orders", "gross_micros", "net_micros"),
     ActivitySummary: ("amount",),

@@ -27,7 +27,7 @@ class NamedRequest:
     preset: Preset
     comparison: Comparison
     model: str
-    filters: Sequence[Filter]
+    filters: tuple[Filter, ...]
     limit: int
 
 
@@ -83,7 +83,7 @@ def plan_named(request: NamedRequest, today: date, active: Collection[str]) -> N
         period=period,
         comparison=comparison,
         compared=compared(period, comparison),
-        filters=tuple(request.filters),
+        filters=request.filters,
         order_by=(),
     )
     by_days = tuple(metric for metric in figures if _by_days(metric.name))

@@ -23,15 +23,23 @@ from services.reporting.domain.cells import (
     ProductSummary,
     TallyCell,
     UniqueCell,
+    UniqueSummary,
 )
 from services.reporting.domain.definitions import COLUMNS, CURRENCY, DAY, SKU, TIMES, Slice
 from services.reporting.domain.named_reports import REPORTS
+from services.reporting.domain.uniques import NEVER
 
 DAILY: Final = "day"
 WEEKLY: Final = "week"
 """The cuts of products: all of a day, and each of a week. Of who is unique: a day's."""
+MONTHLY: Final = "month"
+"""The cut of what stands at a moment: the months before it, and the days since."""
 WHOLE: Final = "whole"
 """Who is unique in the whole of a period: the days', less those who had counted before in it."""
+WEEKS: Final = "weeks"
+WEEK_OF_DAY: Final = "week of day"
+WEEK_BEFORE: Final = "week before"
+"""The cuts of those who had counted before: the weeks of both days, and the week of one beside the other as it is."""
 
 Cut = tuple[str, ...]
 """Fields of cells that a summary keeps, in alphabetic sequence; a field that every cell of it has in common is one too."""
@@ -66,6 +74,7 @@ def _cuts() -> tuple[frozenset[Cut], dict[str, frozenset[Cut]]]:
 
 
 _OF_CREDITS, _OF_ACTIVITY = _cuts()
+_STANDING = frozenset(str(dict(slice_.where)["figure"]) for slice_, _ in _asked_for() if slice_.standing)
 
 
 def summary(slice_: Slice, dimensions: Collection[str], filters: Collection[str]) -> Cut | None:
@@ -76,7 +85,10 @@ def summary(slice_: Slice, dimensions: Collection[str], filters: Collection[str]
         alone = cut == fields(slice_, dimensions)
         return cut if alone and cut in _OF_CREDITS else None
     if slice_.family is ActivityCell:
-        return cut if cut in _OF_ACTIVITY.get(str(dict(slice_.where)["figure"]), ()) else None
+        figure = str(dict(slice_.where)["figure"])
+        if slice_.standing:
+            return (MONTHLY,) if figure in _STANDING else None
+        return cut if cut in _OF_ACTIVITY.get(figure, ()) else None
     times = {*dimensions, *filters} & {*TIMES}
     if slice_.family is UniqueCell:
         return (DAILY,) if DAY in dimensions else None if times else (WHOLE,)
@@ -137,8 +149,7 @@ def _alone(cell: Cell) -> Iterable[Cell]:
         return _of_activity(cell)
     if isinstance(cell, ProductCell):
         return _of_product(cell)
-    # Whoever counts on a day, and was last counted on any other, is one of the day's.
-    return (TallyCell(*cell[:4]),) if isinstance(cell, UniqueCell) else ()
+    return _of_unique(cell) if isinstance(cell, UniqueCell) else ()
 
 
 def _of_activity(cell: ActivityCell) -> Iterator[ActivitySummary]:
@@ -148,6 +159,20 @@ def _of_activity(cell: ActivityCell) -> Iterator[ActivitySummary]:
         yield ActivitySummary(
             cell.tenant_id, cell.figure, cell.day, cut_name(cut), name, cell.currency_code, values[0], values[1]
         )
+    if cell.figure in _STANDING:
+        name = _name(cell.currency_code, "", "")
+        month = cell.day.replace(day=1)
+        yield ActivitySummary(cell.tenant_id, cell.figure, month, MONTHLY, name, cell.currency_code, "", "")
+
+
+def _of_unique(cell: UniqueCell) -> Iterator[Cell]:
+    # Whoever counts on a day, and was last counted on any other, is one of the day's.
+    yield TallyCell(*cell[:4])
+    if cell.previous_day != NEVER:
+        whose, day, before = cell[:3], cell.day, cell.previous_day
+        yield UniqueSummary(*whose, WEEKS, week_of(before), week_of(day))
+        yield UniqueSummary(*whose, WEEK_OF_DAY, before, week_of(day))
+        yield UniqueSummary(*whose, WEEK_BEFORE, week_of(before), day)
 
 
 def _of_product(cell: ProductCell) -> Iterator[ProductSummary]:

@@ -1,39 +1,46 @@
-"""A moment of the state, read in one round trip: each takes longer than most statements."""
+"""A moment of the state, read by one statement: each has a price, and takes a round trip that takes longer than most."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from psycopg import AsyncConnection as Driver
-from psycopg import AsyncRawCursor, errors
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from psycopg import AsyncRawCursor
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-# One plan for whatever values: to plan so long a statement takes longer than to run it. It is kept, so it must not be one
-# that was good only while a table was empty: every table is looked up by an index of its own; and rows are put together
-# by hashes, which costs less than to sort some hundred of them by texts.
-_OFF: Final = ("enable_seqscan", "enable_sort", "jit")
-_PLANNING: Final = f"""
-    SELECT set_config('plan_cache_mode', 'force_generic_plan', true),
-           {", ".join(f"set_config('{name}', 'off', true)" for name in _OFF)}""".encode()
-_LIVING: Final = text("SELECT 1")
+from services.reporting.store.readers import reader
+
+_NAMED: Final = re.compile(r":([a-z_]+)")
 
 Asked = tuple[bytes, Sequence[Any]]
 """A statement, its parameters named `$1` and so on, and their values."""
 
+Row = tuple[int, int, int, list[Any] | None, str | None]
+"""The number of a part of a moment, three things that the part says itself: two numbers and texts, and one more text."""
 
-async def read(connection: AsyncConnection, *asked: Asked) -> list[list[tuple[Any, ...]]]:
-    """The rows of each statement, which all see the same moment: a transaction of their own, begun and ended here."""
-    driver: Driver[tuple[Any, ...]] = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment] # it is psycopg's
-    together = [(_PLANNING, ()), *asked]
-    cursors = [AsyncRawCursor(driver) for _ in together]
-    try:
-        async with driver.pipeline():
-            for cursor, (statement, values) in zip(cursors, together, strict=True):
-                await cursor.execute(statement, values, prepare=True)
-            await driver.commit()
-    except errors.OperationalError:
-        if driver.closed:
-            # Fails as well, and gives up all connections that the pool had made before the server went away.
-            await connection.execute(_LIVING)
-        raise
-    return [await cursor.fetchall() for cursor in cursors[1:]]
+
+class Statement(NamedTuple):
+    """A statement, and the names of its parameters in sequence."""
+
+    text: bytes
+    names: tuple[str, ...]
+
+    def asked(self, values: Mapping[str, Any]) -> Asked:
+        """The statement with the values of its parameters, by their names."""
+        return self.text, [values[name] for name in self.names]
+
+
+def asked_of(parts: Sequence[str]) -> Statement:
+    """The statement of all parts, whose parameters are named `:like_this`."""
+    together = " UNION ALL ".join(parts)
+    names = tuple(dict.fromkeys(_NAMED.findall(together)))
+    places = {name: f"${place}" for place, name in enumerate(names, start=1)}
+    return Statement(_NAMED.sub(lambda found: places[found[1]], together).encode(), names)
+
+
+async def read(engine: AsyncEngine, asked: Asked) -> list[Row]:
+    """The rows of a statement, which is prepared where it was not yet; they all see the same moment."""
+    statement, values = asked
+    async with reader(engine) as connection:
+        cursor = AsyncRawCursor(connection)
+        await cursor.execute(statement, values, prepare=True)
+        return await cursor.fetchall()

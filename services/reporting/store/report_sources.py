@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from services.reporting.domain.cells import MEASURES, ActivityCell, Cell, CreditCell, ProductCell, UniqueCell
 from services.reporting.domain.definitions import TIMES, CostDay, Slice
 from services.reporting.domain.summaries import DAILY, WEEKLY, Cut, cut_name, summary
+from services.reporting.store.report_blocks import different, products, standing
 from services.reporting.store.report_shapes import Look, Shape, bounds, day_in_period, dimension, looks, period_of
 from services.reporting.store.tables import CELLS
 
@@ -91,41 +92,20 @@ def _cells(shape: Shape, source_: Source, look: Look) -> str:
         named = "".join(f"value AS {name}, " for name in source_.cut)
         where = f"FROM credit_summary WHERE cut = '{cut_name(source_.cut)}'"
         return f"(SELECT {', '.join(_ORDERS)}, {named}{measures} {where}) AS credit_sum"
+    if source_.standing or source_.by_blocks or source_.family is UniqueCell:
+        return f"({' UNION ALL '.join(_together(shape, source_, source_.cut, look))}) AS together"
     if source_.family is ActivityCell:
         named = "".join(f"{at} AS {name}, " for at, name in zip(("value", "detail"), source_.cut, strict=False))
         where = f"FROM activity_summary WHERE cut = '{cut_name(source_.cut)}'"
         return f"(SELECT {', '.join(_ACTIVITY)}, {named}{measures} {where}) AS activity_sum"
-    if source_.family is UniqueCell:
-        periods = (Look.NOW, Look.THEN) if look is Look.BOTH else (look,)
-        return _different(source_.cut, [bounds(shape, period) for period in periods])
-    if source_.cut == (DAILY,):
-        return f"(SELECT {', '.join(_ORDERS)}, {measures} FROM product_summary WHERE cut = '{DAILY}') AS product_sum"
-    return f"({' UNION ALL '.join(_blocks(period_of(shape, look)))}) AS product_sum"
+    return f"(SELECT {', '.join(_ORDERS)}, {measures} FROM product_summary WHERE cut = '{DAILY}') AS product_sum"
 
 
-def _blocks(period: str) -> Iterator[str]:
-    """The blocks of products' sums that come to a period's."""
-    keys = "tenant_id, edition, model, currency_code, sku"
-    for block, table_ in (
-        ("weeks", f"product_summary WHERE cut = '{WEEKLY}' AND"),
-        ("head", "product_cell WHERE"),
-        ("tail", "product_cell WHERE"),
-    ):
-        name = f"{period}_{block}"
-        measures = ", ".join(f"CAST(:{name}_sign AS bigint) * {one} AS {one}" for one in MEASURES[ProductCell])
-        yield (
-            f"SELECT {keys}, {measures} FROM {table_} day BETWEEN CAST(:{name}_first AS date) AND CAST(:{name}_last AS date)"
-        )
-
-
-def _different(cut: Cut, periods: list[tuple[str, str]]) -> str:
-    """Who is unique on each day; or in each period, where those are taken off who had counted before in it."""
-    counted = "SELECT tenant_id, edition, figure, day"
-    known = [
-        f" UNION ALL {counted}, -people FROM unique_cell WHERE day BETWEEN {first} AND {last} AND previous_day >= {first}"
-        for first, last in periods
-    ]
-    return f"({counted}, amount AS people FROM tally_cell{'' if cut == (DAILY,) else ''.join(known)}) AS different"
+def _together(shape: Shape, source_: Source, cut: Cut, look: Look) -> Iterator[str]:
+    """What must be added up to make a source's cells."""
+    if source_.standing:
+        return standing(shape, cut, look)
+    return different(shape, cut, look) if source_.family is UniqueCell else products(period_of(shape, look))
 
 
 def conditions(shape: Shape, source_: Source, kinds: tuple[Kind, ...], look: Look) -> Iterator[str]:
@@ -151,7 +131,8 @@ def conditions(shape: Shape, source_: Source, kinds: tuple[Kind, ...], look: Loo
     for name in source_.filters:
         kind = "date" if name in TIMES else "text"
         yield f"{dimension(shape, name, look)} = ANY(CAST(:{name}_values AS {kind}[]))"
-    if measures := SUMMED[family]:
+    # Where cells are taken off others it is looked at what comes of them.
+    if (measures := SUMMED[family]) and not source_.by_blocks:
         yield f"({' OR '.join(f'{measure} <> 0' for measure in measures)})"
 
 

@@ -68,23 +68,20 @@ def section(shape: Shape, number: int) -> str:
     return f"SELECT {number}, 0, {together} FROM ({rows}) AS page"
 
 
-def spread(shape: Shape, number: int) -> tuple[list[str], list[tuple[Column, ...]]]:
-    """All rows as each source has its part of them, in no sequence; a statement for each part, and its columns.
+def sums(shape: Shape, number: int) -> tuple[list[str], list[tuple[Column, ...]]]:
+    """The sums over everything, as each source tells its part of them; a statement for each, and its columns.
 
-    A shape of one dimension, or of none. A part is one row: the section's number, the part's, how many rows it has, the
-    values of the dimension, and as a text an array with one of the sums of each; NULL where there is no row.
+    The shape has no dimensions. A part is one row: the section's number, the part's, 1, nothing, and as a text an array of
+    the sums.
     """
     statements = []
-    parts = list(_parts(shape))
+    parts = list(parts_of(shape))
     for place, part in enumerate(parts):
-        told = _told(part.columns)
-        if shape.dimensions:
-            [name] = shape.dimensions
-            rows = f"count(*), array_agg(CAST({name} AS text)), CAST(array_agg({told}) AS text)"
-        else:
-            rows = f"1, CAST(ARRAY[''] AS text[]), CAST({told} AS text)"
         names = [column.name for column in part.columns]
-        statements.append(f"SELECT {number}, {place}, {rows} FROM ({_part(shape, part, names)}) AS part")
+        statements.append(
+            f"SELECT {number}, {place}, 1, CAST(NULL AS text[]), CAST({_told(part.columns)} AS text) "
+            f"FROM ({_part(shape, part, names)}) AS part"
+        )
     return statements, [part.columns for part in parts]
 
 
@@ -94,7 +91,7 @@ def _told(found: Sequence[Column]) -> str:
     return f"ARRAY[{', '.join(whole)}]"
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """What a look at a source gives to the rows."""
 
     source: Source
@@ -102,18 +99,19 @@ class _Part(NamedTuple):
     columns: tuple[Column, ...]
 
 
-def _parts(shape: Shape) -> Iterator[_Part]:
+def parts_of(shape: Shape) -> Iterator[Part]:
+    """The looks to take at each source, with the columns that each fills."""
     of_sources: dict[Source, list[Column]] = {}
     for column in columns(shape):
         of_sources.setdefault(source(shape, column.formula.slice), []).append(column)
     for source_, found in of_sources.items():
         for look in source_.looks(shape):
-            yield _Part(source_, look, tuple(column for column in found if look in (Look.BOTH, column.when)))
+            yield Part(source_, look, tuple(column for column in found if look in (Look.BOTH, column.when)))
 
 
 def _summed(shape: Shape) -> str:
     """The rows: what the cells of each source give to them in each period, put together."""
-    parts = list(_parts(shape))
+    parts = list(parts_of(shape))
     names = [column.name for column in columns(shape)]
     if len(parts) == 1 and shape.dimensions:
         sums = [_or_nothing(column, column.name) for column in columns(shape)]
@@ -128,7 +126,7 @@ def _or_nothing(column: Column, told: str) -> str:
     return f"{told} AS {column.name}" if column.formula.may_be_absent else f"coalesce({told}, 0) AS {column.name}"
 
 
-def _part(shape: Shape, part: _Part, names: Sequence[str]) -> str:
+def _part(shape: Shape, part: Part, names: Sequence[str]) -> str:
     """What a look at a source gives, in the columns named; the sums of other sources and periods are nothing in it."""
     source_, look = part.source, part.look
     kinds = tuple(dict.fromkeys(column.formula.slice.where for column in part.columns))
@@ -137,9 +135,9 @@ def _part(shape: Shape, part: _Part, names: Sequence[str]) -> str:
     where = " AND ".join(conditions(shape, source_, kinds, look))
     earlier = [f"({source_.earlier(shape)}) AS {_EARLIER}"] if look is Look.BOTH else []
     if source_.family is CreditCell and source_.cut is None:
-        once = _once(shape, source_, (*cut, *earlier), f"{from_} WHERE {where}")
+        cells = once(shape, source_, (*cut, *earlier), f"{from_} WHERE {where}")
         sums = _sums(part, names, _EARLIER, among=len(kinds))
-        return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({once}) AS cells {grouped(shape)}"
+        return f"SELECT {', '.join((*shape.dimensions, *sums))} FROM ({cells}) AS cells {grouped(shape)}"
     if len(kinds) == 1 or _few(shape, source_):
         sums = _sums(part, names, source_.earlier(shape), among=len(kinds))
         some = f"HAVING {found}" if (found := _some(part, source_.earlier(shape))) else ""
@@ -163,7 +161,7 @@ def _few(shape: Shape, source_: Source) -> bool:
     return shape.dimensions == (DAY,) and summed and not source_.awaited
 
 
-def _once(shape: Shape, source_: Source, cut: Sequence[str], cells: str) -> str:
+def once(shape: Shape, source_: Source, cut: Sequence[str], cells: str) -> str:
     """The cells of a model's credits, each row of which counts an order once.
 
     The cells of one set of contacts count the same orders: one of each set tells them, where all are looked at.
@@ -180,13 +178,13 @@ def _once(shape: Shape, source_: Source, cut: Sequence[str], cells: str) -> str:
     )
 
 
-def _sums(part: _Part, names: Sequence[str], earlier: str, *, among: int) -> list[str]:
+def _sums(part: Part, names: Sequence[str], earlier: str, *, among: int) -> list[str]:
     """A part's sums in the columns named."""
     own = {column.name: _sum(part, column, earlier, among=among) for column in part.columns}
     return [f"{own.get(name, _NOTHING)} AS {name}" for name in names]
 
 
-def _sum(part: _Part, column: Column, earlier: str, *, among: int) -> str:
+def _sum(part: Part, column: Column, earlier: str, *, among: int) -> str:
     """A sum of a source's cells: of those of one kind and one period, where more are looked at."""
     formula = column.formula
     measure = f"sum({formula.measure} - {formula.less})" if formula.less else f"sum({formula.measure})"
@@ -194,7 +192,7 @@ def _sum(part: _Part, column: Column, earlier: str, *, among: int) -> str:
     return _filtered(measure, [*only, *_in_period(part, column.when, earlier)])
 
 
-def _in_period(part: _Part, when: Look, earlier: str) -> list[str]:
+def _in_period(part: Part, when: Look, earlier: str) -> list[str]:
     """That a cell belongs to a period, where both are looked at. What stands at the end of one, did so in the other."""
     if part.look is not Look.BOTH:
         return []
@@ -207,7 +205,7 @@ def _filtered(measure: str, only: Sequence[str]) -> str:
     return f"{measure} FILTER (WHERE {' AND '.join(only)})" if only else measure
 
 
-def _some(part: _Part, earlier: str) -> str:
+def _some(part: Part, earlier: str) -> str:
     """That there is some of it, where cells are taken off others: what is all awaited yet, or of other days, makes no row."""
     if not part.source.awaited and not part.source.by_blocks:
         return ""

@@ -83,6 +83,7 @@ def parameters_of(plan: Plan, scope: Scope) -> dict[str, Any]:
     if plan.compared:
         days = days_of(plan.comparison)
         parameters |= {f"{days}_start": plan.compared.start, f"{days}_end": plan.compared.end}
+        parameters[f"{days}_month"] = plan.compared.end.replace(day=1)
         parameters |= _blocks(days, plan.compared)
     for asked in plan.filters:
         parameters[f"{asked.dimension}_values"] = [_bound(asked.dimension, value) for value in asked.values]
@@ -90,10 +91,13 @@ def parameters_of(plan: Plan, scope: Scope) -> dict[str, Any]:
 
 
 def _blocks(name: str, period: Period) -> dict[str, Any]:
-    told = blocks(period)._asdict().items()
-    return {
-        f"{name}_{block}_{field}": getattr(run, field) if run else None for block, run in told for field in Run._fields
+    told = blocks(period)
+    runs = told._asdict().items()
+    parameters: dict[str, Any] = {
+        f"{name}_{block}_{field}": getattr(run, field) if run else None for block, run in runs for field in Run._fields
     }
+    parameters[f"{name}_tail_days"] = told.tail.days if told.tail else []
+    return parameters
 
 
 def _bound(dimension: str, value: str) -> date | str:

@@ -1,10 +1,8 @@
 """Sections of a named report, all read by one statement: each statement has a price of its own."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -12,16 +10,14 @@ from services.reporting.domain.definitions import DAY, MONTH, SKU
 from services.reporting.domain.figures import Rows
 from services.reporting.domain.reports import Plan
 from services.reporting.domain.statement import Amounts
-from services.reporting.store.moments import Asked
+from services.reporting.store.heads import HEADS
+from services.reporting.store.moments import Asked, Row, Statement, asked_of
+from services.reporting.store.numbers import columns
 from services.reporting.store.products import read_name
+from services.reporting.store.report_days import Days, days, read_days
 from services.reporting.store.report_shapes import Look
-from services.reporting.store.report_statements import section, spread
+from services.reporting.store.report_statements import section, sums
 from services.reporting.store.reports import Scope, parameters_of, shape_of
-
-_NAMED: Final = re.compile(r":([a-z_]+)")
-
-_NO_NUMBER: Final = "NULL"
-_NO_BRACES: Final = str.maketrans("", "", "{}")
 
 _OTHER_CURRENCIES: Final = """
     SELECT {number}, 0, count(*), array_agg(CAST(currency_code AS text)),
@@ -61,68 +57,72 @@ class Found(NamedTuple):
     names: dict[str, str]
 
 
-class _Statement(NamedTuple):
-    """The text, the names of its parameters in sequence, and the parts of each section that is told in parts."""
+class _Sections(NamedTuple):
+    """What asks for some sections, and what each source tells of those that are told in parts, by their numbers."""
 
-    text: bytes
-    names: tuple[str, ...]
-    parts: tuple[tuple[Part, ...] | None, ...]
-
-
-_Told = tuple[int, int, int, list[Any] | None, str | None]
+    statement: Statement
+    days: dict[int, tuple[Days, ...]]
+    sums: dict[int, tuple[Part, ...]]
 
 
 @lru_cache(maxsize=256)
-def _statement(sections: Sections) -> _Statement:
+def _sections(sections: Sections) -> _Sections:
     texts: list[str] = []
-    parts: list[tuple[Part, ...] | None] = []
+    of_days: dict[int, tuple[Days, ...]] = {}
+    of_sums: dict[int, tuple[Part, ...]] = {}
     for number, plan in enumerate(sections.plans):
         shape = shape_of(plan, sections.scope, plan.dimensions)
-        if plan.dimensions in ((), (DAY,)):
-            told, columns = spread(shape, number)
+        if plan.dimensions == (DAY,):
+            told, of_days[number] = days(shape, number)
             texts += told
-            parts.append(tuple(tuple((column.metric, column.when is Look.THEN) for column in one) for one in columns))
+        elif not plan.dimensions:
+            told, found = sums(shape, number)
+            of_sums[number] = tuple(tuple((one.metric, one.when is Look.THEN) for one in part) for part in found)
+            texts += told
         else:
             texts.append(section(shape, number))
-            parts.append(None)
     if sections.scope.currencies is not None:
         texts.append(_OTHER_CURRENCIES.format(number=len(sections.plans)))
-    together = " UNION ALL ".join(texts)
-    names = tuple(dict.fromkeys(_NAMED.findall(together)))
-    places = {name: f"${place}" for place, name in enumerate(names, start=1)}
-    return _Statement(_NAMED.sub(lambda found: places[found[1]], together).encode(), names, tuple(parts))
+    return _Sections(asked_of((*HEADS, *texts)), of_days, of_sums)
 
 
-def asked(sections: Sections, *, size: int) -> Asked:
-    """What is to be asked for the first `size` rows of each section, or for all of the days, and for other currencies."""
-    statement = _statement(sections)
-    bound: dict[str, Any] = {"size": size}
+def asked(sections: Sections, *, size: int, proposed_partition: int) -> Asked:
+    """What is to be asked for the first `size` rows of each section, or for all of the days, and for other currencies.
+
+    The head goes with it: `proposed_partition` is that of a tenant of whom nothing was told.
+    """
+    bound: dict[str, Any] = {"size": size, "proposed_partition": proposed_partition}
     for plan in sections.plans:
         bound |= parameters_of(plan, sections.scope)
-    return statement.text, [bound[name] for name in statement.names]
+    return _sections(sections).statement.asked(bound)
 
 
-def found(sections: Sections, rows: list[_Told]) -> Found:
+def found(sections: Sections, rows: Sequence[Row]) -> Found:
     """What the rows that were answered tell."""
-    told: dict[int, list[_Told]] = defaultdict(list)
+    told: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         told[row[0]].append(row)
     names: dict[str, str] = {}
-    read = [
-        _listed(plan, told[number][0], names) if parts is None else _spread(plan, parts, told[number])
-        for number, (plan, parts) in enumerate(zip(sections.plans, _statement(sections).parts, strict=True))
-    ]
+    _, of_days, of_sums = _sections(sections)
+    read: list[tuple[Rows, int]] = []
+    for number, plan in enumerate(sections.plans):
+        if number in of_days:
+            read.append(read_days(plan, of_days[number], told[number]))
+        elif number in of_sums:
+            read.append((_summed(plan, of_sums[number], told[number]), 1))
+        else:
+            read.append(_listed(plan, told[number][0], names))
     others = [
         (currency, Amounts(*(one or 0 for one in sums)))
         for _, _, _, currencies, amounts in told[len(sections.plans)]
-        for currency, *sums in sorted(zip(currencies or (), *_columns(amounts, len(Amounts._fields)), strict=True))
+        for currency, *sums in sorted(zip(currencies or (), *columns(amounts, len(Amounts._fields)), strict=True))
     ]
     return Found(read, others, names)
 
 
-def _listed(plan: Plan, told: _Told, product_names: dict[str, str]) -> tuple[Rows, int]:
+def _listed(plan: Plan, told: Row, product_names: dict[str, str]) -> tuple[Rows, int]:
     """The rows as they come; `product_names` gets those of the products among them."""
-    _, _, total_size, cut, sums = told
+    _, _, total_size, cut, told_sums = told
     if cut is None:
         cut = []
     if SKU in plan.dimensions:
@@ -133,36 +133,16 @@ def _listed(plan: Plan, told: _Told, product_names: dict[str, str]) -> tuple[Row
         places = [name == MONTH for name in plan.dimensions]
         cut = [[value[:7] if month else value for value, month in zip(row, places, strict=True)] for row in cut]
     periods = 2 if plan.compared else 1
-    columns = _columns(sums, periods * len(plan.sums))
-    compared = dict(zip(plan.sums, columns[1::2], strict=True)) if plan.compared else None
-    return Rows([*map(tuple, cut)], dict(zip(plan.sums, columns[::periods], strict=True)), compared), total_size
+    read = columns(told_sums, periods * len(plan.sums))
+    compared = dict(zip(plan.sums, read[1::2], strict=True)) if plan.compared else None
+    return Rows([*map(tuple, cut)], dict(zip(plan.sums, read[::periods], strict=True)), compared), total_size
 
 
-def _spread(plan: Plan, parts: Sequence[Part], told: Sequence[_Told]) -> tuple[Rows, int]:
-    """The rows, put together from what each source tells of them; where one tells nothing, nothing was summed."""
-    days = [(plan.period.start + timedelta(days=number)).isoformat() for number in range(plan.period.days)]
-    values = days if plan.dimensions else [""]
-    places = {value: place for place, value in enumerate(values)}
-    now, then = ({name: [none] * len(values) for name, none in plan.nothing.items()} for _ in range(2))
-    for _, part, _, of_values, sums in told:
-        at = [places[value] for value in of_values or ()]
-        for (name, earlier), column in zip(parts[part], _columns(sums, len(parts[part])), strict=True):
-            whole = (then if earlier else now)[name]
-            for place, one in zip(at, column, strict=True):
-                if one is not None:
-                    whole[place] = one
-    rows = Rows([(value,) if plan.dimensions else () for value in values], now, then if plan.compared else None)
-    return rows, len(values)
-
-
-def _columns(told: str | None, count: int) -> list[list[int | None]]:
-    """An array's text as `count` columns of whole numbers: one of as many each, or such a one itself."""
-    if told is None:
-        return [[] for _ in range(count)]
-    parts = told.translate(_NO_BRACES).split(",")
-    numbers: list[int | None]
-    if _NO_NUMBER in told:
-        numbers = [None if part == _NO_NUMBER else int(part) for part in parts]
-    else:
-        numbers = [*map(int, parts)]
-    return [numbers[place::count] for place in range(count)]
+def _summed(plan: Plan, parts: Sequence[Part], told: Sequence[Row]) -> Rows:
+    """The row, put together from what each source tells of it; where one tells nothing, nothing was summed."""
+    now, then = ({name: [none] for name, none in plan.nothing.items()} for _ in range(2))
+    for _, part, _, _, text in told:
+        for (name, earlier), [one] in zip(parts[part], columns(text, len(parts[part])), strict=True):
+            if one is not None:
+                (then if earlier else now)[name] = [one]
+    return Rows([()], now, then if plan.compared else None)

@@ -22,6 +22,7 @@ from services.reporting.domain.cells import (
     StoreCell,
     TallyCell,
     UniqueCell,
+    UniqueSummary,
     VisitCell,
 )
 from services.reporting.domain.facts import Contact
@@ -39,6 +40,7 @@ _NAMES: dict[type[Cell], str] = {
     VisitCell: "visit_cell",
     MemberCell: "member_cell",
     UniqueCell: "unique_cell",
+    UniqueSummary: "unique_summary",
     ProductSummary: "product_summary",
     CreditSummary: "credit_summary",
     ActivitySummary: "activity_summary",

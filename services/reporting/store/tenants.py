@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import LargeBinary, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -11,16 +11,37 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.chassis.arrays import joined, numbers, texts
 from services.reporting.domain.tenants import Coming, Tenant
 from services.reporting.store import experiment_sums
-from services.reporting.store.moments import Asked
 
-_READ = """
-    SELECT tenant_id, tenant.partition_id, tenant.time_zone, tenant.currency_code, settings_position, models, tenant.edition,
-           tenant.settings, tenant.counting, coming.counting, coming.time_zone, coming.currency_code, coming.settings,
-           coming.edition, coming.source, coming.order_id, activity_kind, activity_key, done, total
-    FROM tenant LEFT JOIN coming_counting AS coming USING (tenant_id)
-    WHERE tenant_id = ANY({tenant_ids})"""
-_READ_SOME = text(_READ.format(tenant_ids=":tenant_ids")).bindparams(bindparam("tenant_ids", type_=ARRAY(Text)))
-_READ_ONE = _READ.format(tenant_ids="ARRAY[$1]").encode()
+FIELDS: Final[tuple[tuple[str, type], ...]] = (
+    ("tenant_id", str),
+    ("tenant.partition_id", int),
+    ("tenant.time_zone", str),
+    ("tenant.currency_code", str),
+    ("settings_position", int),
+    ("models", dict),
+    ("tenant.edition", int),
+    ("tenant.settings", bytes),
+    ("tenant.counting", int),
+    ("coming.counting", int),
+    ("coming.time_zone", str),
+    ("coming.currency_code", str),
+    ("coming.settings", bytes),
+    ("coming.edition", int),
+    ("coming.source", str),
+    ("coming.order_id", str),
+    ("activity_kind", str),
+    ("activity_key", str),
+    ("done", int),
+    ("total", int),
+)
+"""What a tenant is read from, in the sequence of `tenant_of`, and of which kind it is."""
+
+FROM: Final = "FROM tenant LEFT JOIN coming_counting AS coming USING (tenant_id)"
+"""Where that stands."""
+
+_READ = text(f"SELECT {', '.join(name for name, _ in FIELDS)} {FROM} WHERE tenant_id = ANY(:tenant_ids)").bindparams(
+    bindparam("tenant_ids", type_=ARRAY(Text))
+)
 
 _WRITE = text(
     """INSERT INTO tenant (
@@ -77,17 +98,12 @@ _HAVE_FACTS = text(
 
 async def read(connection: AsyncConnection, tenant_ids: Collection[str]) -> dict[str, Tenant]:
     """The tenants among those named of whom settings or models were told, by their ids."""
-    rows = await connection.execute(_READ_SOME, {"tenant_ids": sorted(tenant_ids)})
+    rows = await connection.execute(_READ, {"tenant_ids": sorted(tenant_ids)})
     return {row[0]: tenant_of(row) for row in rows}
 
 
-def asked(tenant_id: str) -> Asked:
-    """What is to be asked for a tenant: a row for `tenant_of`, or none."""
-    return _READ_ONE, [tenant_id]
-
-
 def tenant_of(row: Sequence[Any]) -> Tenant:
-    """The tenant that a row tells of."""
+    """The tenant that a row of `FIELDS` tells of."""
     tenant_id, partition, time_zone, currency_code, position, models, edition, settings, counting, *coming = row
     return Tenant(
         tenant_id=tenant_id,

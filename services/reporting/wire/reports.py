@@ -42,7 +42,7 @@ def report_message(
         total_size=report.total_size,
         metadata=metadata_message(tenant, model, plan.period, report.others, parked_events),
     )
-    fill_rows(response.rows, plan, report.rows, total_currency, report.names)
+    fill_rows(response, plan, report.rows, total_currency, report.names)
     if report.totals:
         fill_row(response.totals, plan, report.totals, total_currency)
     _fill_compared(response.metadata, plan)
@@ -83,7 +83,7 @@ def _fill_section(
     rows, message.total_size = found
     message.metrics.extend(metric.name for metric in plan.metrics)
     message.dimensions.extend(plan.dimensions)
-    fill_rows(message.rows, plan, rows, currency, names)
+    fill_rows(message, plan, rows, currency, names)
 
 
 def _fill_compared(message: report_pb2.ReportMetadata, plan: reports.Plan) -> None:

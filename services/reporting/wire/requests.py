@@ -52,7 +52,7 @@ def named_request_of(request: report_service_pb2.GetReportRequest) -> NamedReque
         preset=Preset(request.preset),
         comparison=Comparison(request.compare_to),
         model=request.model,
-        filters=[reports.Filter(dimension=name, values=values) for name, values in told if values],
+        filters=tuple(reports.Filter(dimension=name, values=values) for name, values in told if values),
         limit=page_size(request.page_size, default=100, largest=2_000),
     )
 
