@@ -118,6 +118,7 @@ def _export(tenant: Shop, format_: str, orders: int, count: Callable[[Path], int
     file = ROOT / "build" / f"export.{format_}"
     file.parent.mkdir(exist_ok=True)
     asked = {**PERIOD, "format": format_}
+    _forget_peaks(tenant.running)
     began = time.monotonic()
     with tenant.client.stream("GET", "/v1/exports/orders", params=asked, timeout=600) as answer, file.open("wb") as to:
         answer.raise_for_status()
@@ -145,16 +146,25 @@ def _rows(file: Path) -> int:
     return rows - 1
 
 
+def _forget_peaks(running: RunningSystem) -> None:
+    """Lets the kernel measure anew how much memory programs have at most: what came before is no part of an export."""
+    for process in _processes(running).values():
+        (process / "clear_refs").write_text("5")
+
+
 def _memory(running: RunningSystem) -> dict[str, float]:
-    """Megabytes that programs had at most since they were started, where the kernel tells."""
-    programs: dict[str, Any] = running.state()["programs"]
+    """Megabytes that programs had at most since then, where the kernel tells."""
     found = {}
-    for name in _PROGRAMS:
-        status = Path("/proc") / str(programs[name]["pid"]) / "status"
-        if status.exists():
-            peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-            found[name] = int(peak.split()[1]) / 1024
+    for name, process in _processes(running).items():
+        peak = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
+        found[name] = int(peak.split()[1]) / 1024
     return found or {"unknown": 0.0}
+
+
+def _processes(running: RunningSystem) -> dict[str, Path]:
+    programs: dict[str, Any] = running.state()["programs"]
+    places = {name: Path("/proc") / str(programs[name]["pid"]) for name in _PROGRAMS}
+    return {name: place for name, place in places.items() if place.exists()}
 
 
 def _most(used: list[dict[str, float]]) -> dict[str, float]:
