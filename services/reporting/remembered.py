@@ -13,7 +13,7 @@ Question = TypeVar("Question")
 
 
 class Seen(Generic[Question]):
-    """A tenant, and what was asked about him as he is."""
+    """A tenant as last seen, and what was asked about it since."""
 
     def __init__(self, tenant: Tenant) -> None:
         self.tenant = tenant
@@ -36,7 +36,7 @@ class Remembered(Generic[Question]):
         self._tenants: OrderedDict[str, Seen[Question]] = OrderedDict()
 
     def get(self, tenant_id: str) -> Seen[Question] | None:
-        """The tenant as he was seen last; None where he was not, or too many others were since."""
+        """The tenant as it was seen last; None where it was not, or too many others were since."""
         return self._tenants.get(tenant_id)
 
     def put(self, tenant: Tenant) -> Seen[Question]:

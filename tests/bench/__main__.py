@@ -38,13 +38,15 @@ BENCHMARKS: dict[str, Callable[[RunningSystem], Figure]] = {
 def main(names: tuple[str, ...]) -> None:
     """Runs the benchmarks named, or all. Fails when a figure is not what is wanted of it."""
     found: dict[str, Figure] = {}
-    with running() as system:
-        for name, measure in BENCHMARKS.items():
-            if name in names or not names:
-                click.echo(f"{name} …", err=True)
-                found[name] = measure(system)
-                write(found)
-    show(found)
+    try:
+        with running() as system:
+            for name, measure in BENCHMARKS.items():
+                if name in names or not names:
+                    click.echo(f"{name} …", err=True)
+                    found[name] = measure(system)
+                    write(found)
+    finally:
+        show(found)
     click.echo(f"written to {PAPER}")
     sys.exit(0 if all(figure.met for figure in found.values()) else 1)
 

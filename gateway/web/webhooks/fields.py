@@ -79,8 +79,8 @@ def each(objects: Sequence[S] | None, name: str, read: Callable[[S], T]) -> list
         return []
     found: list[T] = []
     try:
-        for one in objects:
-            found.append(read(one))  # noqa: PERF401 - how many were read tells which one can't be
+        # What was read before one that can't be stays in the list, and so tells which one that is.
+        found.extend(map(read, objects))
     except UnusableError as error:
         raise error.inside(f"{name}[{len(found)}]") from None
     return found

@@ -1,4 +1,4 @@
-"""What a moment is headed by: the tenant, and through which positions of the logs his figures speak."""
+"""What a moment is headed by: the tenant, and through which positions of the logs its figures speak."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta

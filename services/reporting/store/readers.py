@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, errors
@@ -90,7 +90,7 @@ def _readers(engine: Engine) -> _Readers:
 
 async def _made(engine: AsyncEngine) -> Reader:
     pooled = await engine.raw_connection()
-    made: Reader = pooled.driver_connection  # type: ignore[assignment] # it is psycopg's
+    made = cast(Reader, pooled.driver_connection)
     pooled.detach()
     try:
         await made.set_autocommit(True)
