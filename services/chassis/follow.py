@@ -50,16 +50,17 @@ TABLES = (
 
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 2.0
-_CLAIMED_BY_OTHER_DELAY = 0.1
-
-_READ_CHECKPOINT = text("SELECT log_id, position FROM checkpoint WHERE partition_id = :partition AND log = :log")
+_KEPT_SECONDS = 1.0
+"""For so long after a replica applied anything to a partition, the others leave it to that one."""
+_LEFT_TO_OTHER_DELAY = 0.2
 
 # Whoever applies finds rows by their keys. Plans are kept, and one that was made while a table was empty, or unknown to
 # Postgres, might read all of it when it has grown: for as long as a transaction lasts, none does that has an index.
 _CLAIM = text(
-    """SELECT checkpoint.log_id, coalesce(checkpoint.position, 0) AS position, set_config('enable_seqscan', 'off', true)
-       FROM claim LEFT JOIN checkpoint ON checkpoint.partition_id = claim.partition_id AND checkpoint.log = :log
-       WHERE claim.partition_id = :partition FOR UPDATE OF claim SKIP LOCKED"""
+    """SELECT log, log_id, position, set_config('enable_seqscan', 'off', true),
+              CAST(extract(epoch FROM clock_timestamp() - apply_time) AS double precision) AS age
+       FROM claim LEFT JOIN checkpoint USING (partition_id)
+       WHERE partition_id = :partition FOR UPDATE OF claim SKIP LOCKED"""
 )
 
 _CLAIM_WAITING = text(
@@ -69,7 +70,8 @@ _CLAIM_WAITING = text(
 
 # Who claims just as another one commits may have read the checkpoint as it was before that, and is turned back here.
 _MOVE_CHECKPOINT = text(
-    """INSERT INTO checkpoint (partition_id, log, log_id, position) VALUES (:partition, :log, :log_id, :position)
+    """INSERT INTO checkpoint (partition_id, log, log_id, position, apply_time)
+       VALUES (:partition, :log, :log_id, :position, clock_timestamp())
        ON CONFLICT (partition_id, log) DO UPDATE
        SET log_id = excluded.log_id, position = excluded.position, apply_time = excluded.apply_time
        WHERE checkpoint.position = :before
@@ -135,7 +137,7 @@ class LogReplacedError(Exception):
 
 
 class _OvertakenError(Exception):
-    """Another replica holds the partition, or moved its checkpoint."""
+    """Another replica is at the partition, or moved its checkpoint."""
 
 
 _READ_APPLIED = text("SELECT log, position, apply_time FROM checkpoint WHERE partition_id = :partition")
@@ -185,6 +187,8 @@ class Follower:
         self._rushes = {subscription.log: Rush() for subscription in subscriptions if subscription.gives_way}
         # One transaction a partition at a time, whichever log it applies; other replicas are kept out by the claim.
         self._turns = [asyncio.Lock() for _ in range(PARTITION_COUNT)]
+        self._moved: dict[tuple[str, int], int] = {}
+        """The last position of each (log, partition) that this replica applied itself."""
         self.heads: dict[tuple[str, int], tuple[str, int]] = {}
         """The id and last position seen of each (log, partition) that was heard of."""
         self._stopped: dict[str, set[int]] = {name: set() for name in self._subscriptions}
@@ -211,7 +215,7 @@ class Follower:
                     _, head = self.heads[subscription.log, partition]
                     _lag.set(head - through, {"log": subscription.log, "partition": partition})
             except _OvertakenError:
-                await asyncio.sleep(_CLAIMED_BY_OTHER_DELAY)
+                await asyncio.sleep(_LEFT_TO_OTHER_DELAY)
                 continue
             except grpc.aio.AioRpcError as error:
                 self._stops(subscription.log, partition, error.code().name)
@@ -237,11 +241,8 @@ class Follower:
 
     async def _applied_batches(self, subscription: Subscription[Any], partition: int) -> AsyncIterator[int]:
         """Streams from the checkpoint on and applies what comes; yields each position applied."""
-        async with self._engine.connect() as connection:
-            row = (
-                await connection.execute(_READ_CHECKPOINT, {"partition": partition, "log": subscription.log})
-            ).first()
-        log_id, position = (row.log_id, row.position) if row else (None, 0)
+        async with self._turns[partition], self._engine.connect() as connection:
+            log_id, position = await self._claim(connection, subscription.log, partition)
         call = subscription.channel.unary_stream(
             subscription.method,
             request_serializer=log_pb2.FollowRequest.SerializeToString,
@@ -302,7 +303,7 @@ class Follower:
             f"apply {subscription.log}", self._traces(subscription, entries), kind=SpanKind.CONSUMER, attributes=told
         ):
             async with self._engine.begin() as connection:
-                await self._claim(connection, subscription.log, batch, batch.after_position + start)
+                await self._claim_for(connection, subscription.log, batch, batch.after_position + start)
                 published = await subscription.apply(connection, batch.partition, entries)
                 after = await self._publish(connection, batch.partition, published)
                 await self._checkpoint(connection, subscription.log, batch, start, stop)
@@ -317,10 +318,29 @@ class Follower:
     async def _publish(self, connection: AsyncConnection, partition: int, published: Sequence[bytes]) -> int:
         return await log.append(connection, partition, published) if published else 0
 
-    async def _claim(self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, expected: int) -> None:
-        row = (await connection.execute(_CLAIM, {"partition": batch.partition, "log": name})).first()
-        if row is None or row.position != expected or row.log_id not in (None, batch.log_id):
+    async def _claim_for(self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, expected: int) -> None:
+        log_id, position = await self._claim(connection, name, batch.partition)
+        if position != expected or log_id not in (None, batch.log_id):
             raise _OvertakenError
+
+    async def _claim(self, connection: AsyncConnection, name: str, partition: int) -> tuple[str | None, int]:
+        """Keeps other replicas out until the transaction ends; answers a log's id, and through where it was applied.
+
+        Raises _OvertakenError while another replica is at the partition: if two took turns, each would read, and throw
+        away, what the other applies.
+        """
+        rows = (await connection.execute(_CLAIM, {"partition": partition})).all()
+        if not rows:
+            raise _OvertakenError
+        found: tuple[str | None, int] = None, 0
+        for row in rows:
+            if row.log is None:  # nothing was applied yet
+                continue
+            if row.age < _KEPT_SECONDS and self._moved.get((row.log, partition)) != row.position:
+                raise _OvertakenError
+            if row.log == name:
+                found = row.log_id, row.position
+        return found
 
     async def _checkpoint(
         self, connection: AsyncConnection, name: str, batch: log_pb2.LogBatch, start: int, stop: int
@@ -337,13 +357,14 @@ class Follower:
         )
         if moved.first() is None:
             raise _OvertakenError
+        self._moved[name, batch.partition] = batch.after_position + stop
 
     async def _park(
         self, subscription: Subscription[Any], batch: log_pb2.LogBatch, index: int, error: Exception
     ) -> None:
         position = batch.after_position + 1 + index
         async with self._engine.begin() as connection:
-            await self._claim(connection, subscription.log, batch, position - 1)
+            await self._claim_for(connection, subscription.log, batch, position - 1)
             await connection.execute(
                 _PARK,
                 {

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -211,6 +212,49 @@ async def test_replicas_share_partitions_and_apply_nothing_twice(house: House) -
 
             await until(complete)
         assert sum(total for total, _ in (await totals(one)).values()) == sum(range(200))
+
+
+class Heard(Sums):
+    """Sums, and tells what of which partition it applied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.partitions: list[int] = []
+
+    async def apply(
+        self, connection: AsyncConnection, partition: int, entries: Sequence[Entry[Int64Value]]
+    ) -> Sequence[bytes]:
+        self.partitions.append(partition)
+        return await super().apply(connection, partition, entries)
+
+
+async def test_whoever_is_at_a_partition_keeps_it_while_it_is_busy_and_another_takes_it_over_then(house: House) -> None:
+    first, second = Heard(), Heard()
+    sent = 0
+    async with house.running(house.sums("sums", first, "source")) as one:
+
+        async def complete() -> bool:
+            return (await totals(one)).get(1, (0, 0))[1] == sent
+
+        async def send(seconds: float) -> None:
+            nonlocal sent
+            began = time.monotonic()
+            while time.monotonic() - began < seconds:
+                await house.append(1, 1)
+                sent += 1
+                await asyncio.sleep(0.05)
+
+        await send(0.5)
+        await until(complete)
+        async with house.running(house.sums("sums", second, "source")):
+            await send(2.5)
+            await until(complete)
+            assert second.partitions == []
+    async with house.running(house.sums("sums", second, "source")) as one:
+        await send(0.1)
+        await until(complete)
+        assert (await totals(one))[1] == (sent, sent)
+        assert set(second.partitions) == {1}
 
 
 class Overtaken(Sums):
