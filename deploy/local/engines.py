@@ -26,12 +26,13 @@ _GIGABYTE = 1 << 30
 
 
 def _buffers() -> str:
-    """A quarter of the memory, up to what the indexes of ten million touches and identifiers need; taken as it is used.
+    """A quarter of the memory, up to 8 GB: the indexes of ten million touches and identifiers, and many of their rows.
 
     What comes in no order adds to pages anywhere in an index: for one that is not there, one is read and one written.
+    Memory is taken as it is used.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{min(max(memory // 4 // _MEGABYTE, 128), 4096)}MB"
+    return f"{min(max(memory // 4 // _MEGABYTE, 128), 8192)}MB"
 
 
 def log_size(data: Path) -> str:

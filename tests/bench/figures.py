@@ -37,7 +37,8 @@ def write(found: dict[str, Figure], paper: Path = PAPER) -> None:
 def show(found: dict[str, Figure]) -> None:
     """Prints figures as a table, and under it what each run found."""
     console = Console()
-    table = Table("figure", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("figure", no_wrap=True)
     for name in ("value", "reference", "ratio"):
         table.add_column(name, justify="right")
     table.add_column("wanted")

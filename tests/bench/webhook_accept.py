@@ -18,7 +18,7 @@ from tests.bench.pipeline import SOURCE, Watcher, open_shop, warm_up
 from tests.bench.reference import reference
 from tests.mesh.running import RunningSystem
 
-ROUNDS = 3
+ROUNDS = 5
 SECONDS = 10
 CONNECTIONS = 64
 # More than either side takes in one round: what is sent again would be a duplicate, which costs less.
@@ -29,7 +29,7 @@ DRAINED_LOOKS = 6
 
 
 def webhook_accept(running: RunningSystem) -> Figure:
-    """The two sides in turn, three times; the medians of what was committed a second."""
+    """The two sides in turn, five times; the medians of what was committed a second."""
     wrk = shutil.which("wrk")
     if wrk is None:
         raise click.ClickException("webhook_accept needs wrk: apt-get install wrk (brew install wrk)")
