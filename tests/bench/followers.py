@@ -1,7 +1,4 @@
-"""Ingest, identity and attribution as processes on a database of their own, and how long they take for a log.
-
-Attribution, which has most to do, has two replicas: as many as there are processors for it.
-"""
+"""Ingest, identity and attribution as processes on a database of their own, and how long they take for a log."""
 
 import os
 import subprocess
@@ -13,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
-import redis
 
 from deploy.local.ports import free_ports
 from services.chassis import keys
@@ -21,8 +17,7 @@ from tests.mesh.running import ROOT, until
 
 _START_SECONDS = 120
 _LOOK_SECONDS = 0.1
-_SERVICES = {name: name for name in ("ingest", "identity", "attribution")} | {"attribution replica": "attribution"}
-_WAKING = "touchstone:wakeups:log:ingest"
+_NAMES = ("ingest", "identity", "attribution")
 
 _HEADS = "SELECT partition_id, position FROM {schema}.log_head WHERE position > 0"
 _APPLIED = "SELECT partition_id, position FROM {schema}.checkpoint WHERE log = %s"
@@ -36,18 +31,15 @@ class Append(NamedTuple):
 
 
 class Followers:
-    """The processes, and the database on which they run."""
+    """The three, and the database on which they run."""
 
-    def __init__(
-        self, database_url: str, redis_url: str, addresses: Mapping[str, str], pids: Mapping[str, int]
-    ) -> None:
+    def __init__(self, database_url: str, addresses: Mapping[str, str], pids: Mapping[str, int]) -> None:
         self.database_url = database_url
-        self._redis = redis.Redis.from_url(redis_url)
         self.addresses = addresses
         self.pids = pids
 
     def append(self, appends: Sequence[Append]) -> None:
-        """Adds entries to the event log in one transaction, and says so, as a replica of ingest would."""
+        """Adds entries to the event log in one transaction, as if ingest had: it tells followers within half a second."""
         with psycopg.connect(self.database_url) as connection, connection.cursor() as cursor:
             for partition, payloads in appends:
                 row = cursor.execute(
@@ -62,7 +54,6 @@ class Followers:
                     "UPDATE ingest.log_head SET position = position + %s WHERE partition_id = %s",
                     [len(payloads), partition],
                 )
-        self._redis.publish(_WAKING, b"")
 
     def wait(self, seconds: float) -> float:
         """Waits until attribution has taken in all events and all people; answers when that was (monotonic)."""
@@ -90,27 +81,25 @@ def _reach(applied: Mapping[int, int], heads: Mapping[int, int]) -> bool:
 
 
 @contextmanager
-def followers(database_url: str, redis_url: str, directory: Path) -> Iterator[Followers]:
+def followers(database_url: str, directory: Path) -> Iterator[Followers]:
     """Runs them until the block ends; `directory` is for their keys and logs."""
     if not (directory / keys.JWKS).exists():
         keys.create_installation(directory)
-    ports = free_ports(len(_SERVICES))
-    addresses = {name: f"127.0.0.1:{port}" for name, port in zip(_SERVICES, ports, strict=True)}
+    addresses = {name: f"127.0.0.1:{port}" for name, port in zip(_NAMES, free_ports(len(_NAMES)), strict=True)}
     environment = {
         **os.environ,
-        **{f"TOUCHSTONE_{name.upper()}_ADDRESS": addresses[name] for name in _SERVICES.values()},
+        **{f"TOUCHSTONE_{name.upper()}_ADDRESS": address for name, address in addresses.items()},
         "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
         "TOUCHSTONE_JWKS_FILE": str(directory / keys.JWKS),
         "TOUCHSTONE_SERVICE_TOKEN_FILE": str(directory / keys.SERVICE_TOKEN),
         "TOUCHSTONE_SECRETS_KEY_FILE": str(directory / keys.SECRETS_KEY),
     }
     with ExitStack() as stack:
         pids = {}
-        for name, service in _SERVICES.items():
+        for name in _NAMES:
             output = stack.enter_context((directory / f"{name}.log").open("ab"))
             process = subprocess.Popen(
-                [sys.executable, "-m", f"services.{service}"],
+                [sys.executable, "-m", f"services.{name}"],
                 cwd=ROOT,
                 env={**environment, "TOUCHSTONE_LISTEN": addresses[name]},
                 stdout=output,
@@ -119,7 +108,7 @@ def followers(database_url: str, redis_url: str, directory: Path) -> Iterator[Fo
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
             pids[name] = process.pid
-        found = Followers(database_url, redis_url, addresses, pids)
+        found = Followers(database_url, addresses, pids)
         until("the services follow", lambda: _follow(database_url), _START_SECONDS)
         yield found
 

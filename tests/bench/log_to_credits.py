@@ -114,9 +114,7 @@ def log_to_credits(running: RunningSystem) -> Figure:
     for shop in filled:
         check(stored, shop, shop.parties - 1)
     warm(stored)
-    runs = run_sides(
-        {"empty": empty, "stored": stored}, running.state()["redis_url"], filled, running.data_dir, postgres
-    )
+    runs = run_sides({"empty": empty, "stored": stored}, filled, running.data_dir, postgres)
     beside, value = (median(run["events/s"] for run in runs if run.get("side") == side) for side in ("empty", "stored"))
     return Figure(
         value=value,
@@ -139,15 +137,13 @@ def warm(database_url: str) -> None:
         )
 
 
-def run_sides(
-    sides: Mapping[str, str], redis_url: str, filled: Sequence[Shop], directory: Path, postgres: int
-) -> list[dict[str, Any]]:
+def run_sides(sides: Mapping[str, str], filled: Sequence[Shop], directory: Path, postgres: int) -> list[dict[str, Any]]:
     """Starts the services on each side's database, lets them warm up, and measures in rounds; the last run explains."""
     with ExitStack() as stack:
         running = {}
         for side, url in sides.items():
             (directory / side).mkdir(exist_ok=True)
-            running[side] = stack.enter_context(followers(url, redis_url, directory / side))
+            running[side] = stack.enter_context(followers(url, directory / side))
             measure(running[side], filled, 0, WARM_UP_EVENTS, postgres)
         runs = [
             {"side": side, **measure(following, filled, first, EVENTS_OF_A_ROUND, postgres)}
