@@ -15,7 +15,7 @@ from tests.mesh.running import ROOT, RunningSystem
 from tests.mesh.shop import Shop
 
 ORDERS = 1_000_000
-ROUNDS = 3
+ROUNDS = 7
 CSV_WANTED_RATIO = 2.5
 XLSX_WANTED_SECONDS = 120.0
 WANTED_MEGABYTES = 300.0
