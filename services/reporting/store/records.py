@@ -33,23 +33,23 @@ class _Source(NamedTuple):
 _OF_ORDERS: Final = "tenant_id = :tenant_id AND edition = :edition"
 _OF_ACTIVITY: Final = "tenant_id = :tenant_id"
 
-# How an order in another currency than the tenant's is counted; for the others there is no look-up.
-_COUNTED: Final = """LEFT JOIN LATERAL (
-                         SELECT rate, to_char(rate_day, 'YYYY-MM-DD') AS rate_day, counted,
-                                counted -> 'm' -> CAST(:model AS text) AS part FROM foreign_order
-                         WHERE placed.currency_code <> :currency_code AND tenant_id = :tenant_id AND book = :book
-                           AND source = placed.source AND order_id = placed.order_id AND counted IS NOT NULL
-                         LIMIT 1) AS other ON true"""
+# How an order in another currency than the tenant's is counted. Others don't look it up: a join would, for every row.
+_OTHER: Final = """CASE WHEN currency_code <> :currency_code THEN (
+                          SELECT jsonb_build_object('rate', rate, 'day', to_char(rate_day, 'YYYY-MM-DD'),
+                                                    'whole', counted, 'part', counted -> 'm' -> CAST(:model AS text))
+                          FROM foreign_order WHERE tenant_id = :tenant_id AND book = :book
+                            AND source = fact.source AND order_id = fact.order_id AND counted IS NOT NULL
+                      ) END AS other"""
 
 
 def _counted(name: str, own: str, other: str) -> str:
-    return f"CASE WHEN currency_code = :currency_code THEN {own} ELSE CAST({other} AS bigint) END AS {name}"
+    return f"CASE WHEN currency_code = :currency_code THEN {own} ELSE CAST(other -> {other} AS bigint) END AS {name}"
 
 
-_COUNTED_CURRENCY: Final = """CASE WHEN currency_code = :currency_code OR other.counted IS NOT NULL
+_COUNTED_CURRENCY: Final = """CASE WHEN currency_code = :currency_code OR other IS NOT NULL
                                    THEN CAST(:currency_code AS text) ELSE '' END AS counted_currency_code"""
-_OF_CREDIT: Final = "part -> 'c' -> (CAST(place AS int) - 1) ->> {}"
-_RATE: Final = "COALESCE(rate, '') AS exchange_rate, COALESCE(rate_day, '') AS exchange_rate_date"
+_OF_CREDIT: Final = "'part' -> 'c' -> (CAST(place AS int) - 1) ->> {}"
+_RATE: Final = "COALESCE(other ->> 'rate', '') AS exchange_rate, COALESCE(other ->> 'day', '') AS exchange_rate_date"
 
 # What a model says of an order is looked up once; without OFFSET it would be for every column. Where one level stands in
 # another, both name the index's sequence: otherwise the outer one's rows would be sorted once more.
@@ -65,18 +65,18 @@ _SOURCES: Final = {
                            reason, COALESCE(said ->> 't', '') AS tier, COALESCE(said ->> 's', '') AS channels,
                            COALESCE(jsonb_array_length(said -> 'c'), 0) AS credits, attributed, attributed_net,
                            {_COUNTED_CURRENCY},
-                           {_counted("counted_amount", "gross_micros", "counted ->> 'g'")},
-                           {_counted("counted_net", "net_micros", "counted ->> 'n'")},
-                           {_counted("counted_attributed", "attributed", "part ->> 'g'")},
-                           {_counted("counted_attributed_net", "attributed_net", "part ->> 'n'")},
+                           {_counted("counted_amount", "gross_micros", "'whole' ->> 'g'")},
+                           {_counted("counted_net", "net_micros", "'whole' ->> 'n'")},
+                           {_counted("counted_attributed", "attributed", "'part' ->> 'g'")},
+                           {_counted("counted_attributed_net", "attributed_net", "'part' ->> 'n'")},
                            {_RATE}
                     FROM (SELECT *, COALESCE(said ->> 'r', excluded_reason) AS reason,
                                  CAST(said ->> 'g' AS bigint) AS attributed, CAST(said ->> 'n' AS bigint) AS attributed_net
-                          FROM (SELECT *, models -> CAST(:model AS text) AS said FROM order_fact
+                          FROM (SELECT *, models -> CAST(:model AS text) AS said, {_OTHER}
+                                FROM order_fact AS fact
                                 WHERE {{of}} AND ({{when}}) AND {{behind}}
                                 ORDER BY order_seconds, source, order_id OFFSET 0) AS told
-                          ORDER BY order_seconds, source, order_id OFFSET 0) AS placed
-                    {_COUNTED}""",
+                          ORDER BY order_seconds, source, order_id OFFSET 0) AS placed""",
     ),
     CREDITS.name: _Source(
         table="order_fact",
@@ -92,12 +92,12 @@ _SOURCES: Final = {
                             {_counted("counted_amount", "CAST(credit ->> 10 AS bigint)", _OF_CREDIT.format(0))},
                             {_counted("counted_net", "CAST(credit ->> 11 AS bigint)", _OF_CREDIT.format(1))},
                             {_RATE}
-                     FROM (SELECT *, models -> CAST(:model AS text) AS said FROM order_fact
+                     FROM (SELECT *, models -> CAST(:model AS text) AS said, {_OTHER}
+                           FROM order_fact AS fact
                            WHERE {{of}} AND ({{when}}) AND {{behind}}
                              AND models -> CAST(:model AS text) -> 'c' IS NOT NULL
                            ORDER BY order_seconds, source, order_id OFFSET 0) AS placed
-                     CROSS JOIN LATERAL jsonb_array_elements(said -> 'c') WITH ORDINALITY AS earned (credit, place)
-                     {_COUNTED}""",
+                     CROSS JOIN LATERAL jsonb_array_elements(said -> 'c') WITH ORDINALITY AS earned (credit, place)""",
         whole=False,
     ),
     # A conversation is abandoned from the moment that its silence has passed, and open until then. The moment is computed
