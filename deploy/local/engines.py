@@ -26,13 +26,13 @@ _GIGABYTE = 1 << 30
 
 
 def _buffers() -> str:
-    """A quarter of the memory, up to 8 GB: the indexes of ten million touches and identifiers, and many of their rows.
+    """A third of the memory, up to 8 GB: the indexes of ten million touches and identifiers, and half of their rows.
 
     What comes in no order adds to pages anywhere in an index: for one that is not there, one is read and one written.
     Memory is taken as it is used.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{min(max(memory // 4 // _MEGABYTE, 128), 8192)}MB"
+    return f"{min(max(memory // 3 // _MEGABYTE, 128), 8192)}MB"
 
 
 def log_size(data: Path) -> str:

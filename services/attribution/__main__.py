@@ -13,7 +13,7 @@ from touchstone.mesh.v1 import maintenance_service_pb2
 from touchstone.mesh.v1.maintenance_service_pb2_grpc import add_MaintenanceServiceServicer_to_server
 
 from services.attribution.background import CHORES, UNFINISHED, agrees, forget
-from services.attribution.follower import apply_events, apply_people
+from services.attribution.follower import Batch, apply_events, apply_people
 from services.attribution.model_servicer import ModelServicer
 from services.attribution.servicer import CreditServicer
 from services.attribution.simulator import Simulator
@@ -51,6 +51,7 @@ async def main() -> None:
                 method="/touchstone.ingest.v1.EventService/FollowEvents",
                 message_type=event_pb2.LoggedEvent,
                 trace_of=lambda logged: logged.trace_parent,
+                read=Batch,
                 apply=apply_events,
                 gives_way=True,
                 pause=CLOSELY,

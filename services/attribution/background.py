@@ -1,6 +1,7 @@
 """What is done between the batches: coming editions, orders that wait to be reopened, and the check that never ends."""
 
 import logging
+import time
 from typing import Final
 
 from opentelemetry import metrics
@@ -24,7 +25,10 @@ PAGE: Final = 500
 
 CHECKED_AT_ONCE: Final = 20
 CHECK_SECONDS: Final = 1.0
-"""How many orders are checked how often: an eightieth of a processor's time."""
+"""How many orders are checked how often, at most."""
+
+_CHECK_SHARE: Final = 0.02
+"""Of the time, at most: while very much is followed a check takes longer, and the next one comes later."""
 
 _START = OrderKey("", "", "")
 
@@ -99,8 +103,9 @@ async def agrees(engine: AsyncEngine) -> bool:
 
 async def _check_for_ever(engine: AsyncEngine, _turn: Turn) -> None:
     async def step() -> float:
+        began = time.monotonic()
         await check_some(engine)
-        return CHECK_SECONDS
+        return max(CHECK_SECONDS, (time.monotonic() - began) / _CHECK_SHARE)
 
     await repeat("the check of credits", step)
 

@@ -9,7 +9,7 @@ from touchstone.ingest.v1 import event_pb2
 from services.attribution.domain.editions import Editions
 from services.attribution.domain.orders import Told
 from services.attribution.editions import editions, editions_of
-from services.attribution.reaching import Happened, reach
+from services.attribution.reaching import Happened, happened, reach
 from services.attribution.recomputing import recompute, reopened
 from services.attribution.store import blocks, facts, orders, people, regrouped_orders
 from services.attribution.store import rules as rules_store
@@ -26,7 +26,7 @@ from services.chassis.follow import Entry
 _UNKNOWN = people.Standing()
 
 
-class _Batch:
+class Batch:
     """What a batch of events tells, sorted by whom it concerns."""
 
     def __init__(self, entries: Sequence[Entry[event_pb2.LoggedEvent]]) -> None:
@@ -59,7 +59,7 @@ class _Batch:
                 self.times[position] = received = times_wire.micros(logged.receive_time)
                 if trace_parent := logged.trace_parent:
                     self.traces[position] = trace_parent
-                self.happened.append(Happened(tenant_id, position, what, kept, received))
+                self.happened.append(happened(tenant_id, position, what, kept, received))
             case "settings":
                 self.settings[tenant_id] = (position, event.settings.SerializeToString(deterministic=True))
             case "models":
@@ -71,14 +71,11 @@ class _Batch:
         self.tenants.add(tenant_id)
 
 
-async def apply_events(
-    connection: AsyncConnection, partition: int, entries: Sequence[Entry[event_pb2.LoggedEvent]]
-) -> Sequence[bytes]:
+async def apply_events(connection: AsyncConnection, partition: int, batch: Batch) -> Sequence[bytes]:
     """Takes in orders, touches, settings and models; answers the orders whose credits changed, to be published.
 
     What settings and models decide otherwise of orders that are not of the batch is left to the background.
     """
-    batch = _Batch(entries)
     if not batch.tenants:
         return []
     known_editions = await _take_rules(connection, partition, batch)
@@ -172,7 +169,7 @@ def _changed(
     )
 
 
-async def _take_rules(connection: AsyncConnection, partition: int, batch: _Batch) -> dict[str, Editions]:
+async def _take_rules(connection: AsyncConnection, partition: int, batch: Batch) -> dict[str, Editions]:
     """The editions as they stand after the batch: rules that decide otherwise than before make a coming one."""
     documents = await rules_store.read_rules(connection, batch.tenants)
     if not batch.settings and not batch.model_sets:
@@ -186,7 +183,7 @@ async def _take_rules(connection: AsyncConnection, partition: int, batch: _Batch
 
 
 async def _numbered(
-    connection: AsyncConnection, batch: _Batch, documents: Mapping[str, rules_store.RuleDocuments]
+    connection: AsyncConnection, batch: Batch, documents: Mapping[str, rules_store.RuleDocuments]
 ) -> dict[str, rules_store.ModelSetRow]:
     """The set of models at the greatest position of each tenant, each numbered after those before it in the log."""
     ever: dict[str, list[bytes]] = {}
@@ -208,7 +205,7 @@ async def _numbered(
 
 
 def _told(
-    batch: _Batch,
+    batch: Batch,
     stored: rules_store.RuleDocuments,
     tenant_id: str,
     sets: Mapping[str, rules_store.ModelSetRow],

@@ -16,13 +16,30 @@ from services.kernel.identifiers import Kind
 
 
 class Happened(NamedTuple):
-    """Something that credit may depend on, where the log tells of it, and the event as it stands there."""
+    """Something that credit may depend on, where the log tells of it, and the event as it stands there.
+
+    `row` is the same in columns, for questions about very many orders at once.
+    """
 
     tenant_id: str
     position: int
     what: Touch | Step | Seen
     event: bytes
-    receive_micros: int = 0
+    receive_micros: int
+    layout: blocks.Layout
+    row: facts.Row
+
+
+def happened(tenant_id: str, position: int, what: Touch | Step | Seen, event: bytes, receive_micros: int) -> Happened:
+    """What happened, and its row."""
+    match what:
+        case Touch():
+            layout, row = blocks.TOUCHES, facts.touch_row(what)
+        case Step():
+            layout, row = blocks.STEPS, facts.step_row(what)
+        case Seen():
+            layout, row = blocks.SEEN, facts.seen_row(what)
+    return Happened(tenant_id, position, what, event, receive_micros, layout, row)
 
 
 async def reach(
@@ -45,16 +62,9 @@ async def reach(
 
 
 async def _keep_columns(connection: AsyncConnection, fresh: Sequence[Happened]) -> None:
-    """Keeps what happened in columns too, for questions about very many orders at once."""
     rows: dict[blocks.Layout, list[tuple[str, facts.Row]]] = {}
-    for tenant_id, _, what, *_ in fresh:
-        match what:
-            case Touch():
-                rows.setdefault(blocks.TOUCHES, []).append((tenant_id, facts.touch_row(what)))
-            case Step():
-                rows.setdefault(blocks.STEPS, []).append((tenant_id, facts.step_row(what)))
-            case Seen():
-                rows.setdefault(blocks.SEEN, []).append((tenant_id, facts.seen_row(what)))
+    for one in fresh:
+        rows.setdefault(one.layout, []).append((one.tenant_id, one.row))
     for layout, mine in rows.items():
         await blocks.append(connection, layout, mine)
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -108,9 +108,11 @@ class Entry(NamedTuple, Generic[M]):
 class Subscription(Generic[M]):
     """A log that a service follows, and what it does with the entries.
 
-    `apply` gets a connection inside a transaction, the partition, and consecutive entries of it. It decides, writes the
-    service's state, and returns what it publishes in the service's own log. It is called again for the same entries
-    after a failure or in a rebuild; what it leaves must not depend on how entries were grouped.
+    `read` makes of consecutive entries what is applied of them, and depends on nothing else: while much waits, it is
+    called for a group while the one before it is being stored.
+    `apply` gets a connection inside a transaction, the partition, and what was read. It decides, writes the service's
+    state, and returns what it publishes in the service's own log. It is called again for the same entries after a
+    failure or in a rebuild; what it leaves must not depend on how entries were grouped.
 
     `made_from` names others of the followed logs that the service behind this one follows too: when one of them is
     replaced, so will this one be, and a state that was built from the new one and the old one is not served.
@@ -125,11 +127,45 @@ class Subscription(Generic[M]):
     channel: grpc.aio.Channel
     method: str
     message_type: type[M]
-    apply: Callable[[AsyncConnection, int, Sequence[Entry[M]]], Awaitable[Sequence[bytes]]]
+    apply: Callable[[AsyncConnection, int, Any], Awaitable[Sequence[bytes]]]
+    read: Callable[[Sequence[Entry[M]]], Any] = tuple
     made_from: tuple[str, ...] = ()
     pause: float = 0.0
     gives_way: bool = False
     trace_of: Callable[[M], str] = lambda _: ""
+
+
+class _Read(NamedTuple):
+    """Entries, and what is applied of them."""
+
+    entries: Sequence[Entry[Any]]
+    told: Any
+
+
+def _read(subscription: Subscription[Any], batch: log_pb2.LogBatch, start: int, stop: int) -> _Read:
+    parse, first = subscription.message_type.FromString, batch.after_position + 1
+    entries = [Entry(first + index, parse(batch.entries[index])) for index in range(start, stop)]
+    return _Read(entries, subscription.read(entries))
+
+
+class _Ahead:
+    """What was read of the next group, while the one before it was being stored."""
+
+    def __init__(self, subscription: Subscription[Any]) -> None:
+        self._subscription = subscription
+        self._position = -1
+        self._read: _Read | None = None
+
+    def read(self, batch: log_pb2.LogBatch) -> None:
+        """Reads a whole group, unless it can't be read: that is found out when it is applied."""
+        self._position, self._read = batch.after_position, None
+        with suppress(Exception):
+            self._read = _read(self._subscription, batch, 0, len(batch.entries))
+
+    def take(self, batch: log_pb2.LogBatch) -> _Read | None:
+        """What was read of this group, None when nothing was."""
+        read, self._read = self._read, None
+        return read if batch.after_position == self._position else None
 
 
 class LogReplacedError(Exception):
@@ -248,9 +284,9 @@ class Follower:
             request_serializer=log_pb2.FollowRequest.SerializeToString,
             response_deserializer=log_pb2.LogBatch.FromString,
         )(log_pb2.FollowRequest(cursors=[log_pb2.PartitionCursor(partition=partition, after_position=position)]))
-        rush = self._rushes.get(subscription.log)
+        rush, ahead = self._rushes.get(subscription.log), _Ahead(subscription)
         try:
-            async with aclosing(in_groups(call, rush.look if rush else None)) as groups:
+            async with aclosing(in_groups(call, rush.look if rush else None, ahead.read)) as groups:
                 async for batch in groups:
                     if log_id is not None and batch.log_id != log_id:
                         raise LogReplacedError(subscription.log)
@@ -261,7 +297,7 @@ class Follower:
                         await rush.give_way(len(batch.entries))
                     began = time.monotonic()
                     if batch.entries:
-                        await self._apply(subscription, batch)
+                        await self._apply(subscription, batch, ahead.take(batch))
                         log_id, position = batch.log_id, batch.through_position
                     yield position
                     worked, entries = time.monotonic() - began, len(batch.entries)
@@ -272,14 +308,18 @@ class Follower:
         finally:
             call.cancel()
 
-    async def _apply(self, subscription: Subscription[Any], batch: log_pb2.LogBatch) -> None:
-        """Applies a batch; one that fails for its content is halved until the entry at fault stands alone."""
+    async def _apply(self, subscription: Subscription[Any], batch: log_pb2.LogBatch, ahead: _Read | None) -> None:
+        """Applies a batch; one that fails for its content is halved until the entry at fault stands alone.
+
+        `ahead` is what was read of all of it, if it was.
+        """
         ranges = [(0, len(batch.entries))]
         while ranges:
             start, stop = ranges.pop()
             try:
+                read, ahead = ahead or _read(subscription, batch, start, stop), None
                 async with self._turns[batch.partition]:
-                    await self._apply_range(subscription, batch, start, stop)
+                    await self._apply_range(subscription, batch, start, read)
             except Exception as error:
                 if is_transient(error) or isinstance(error, (_OvertakenError, grpc.aio.AioRpcError)):
                     raise
@@ -293,20 +333,21 @@ class Follower:
                 _applied.add(stop - start, {"log": subscription.log})
 
     async def _apply_range(
-        self, subscription: Subscription[Any], batch: log_pb2.LogBatch, start: int, stop: int
+        self, subscription: Subscription[Any], batch: log_pb2.LogBatch, start: int, read: _Read
     ) -> None:
-        parse, first = subscription.message_type.FromString, batch.after_position + 1
-        entries = [Entry(first + index, parse(batch.entries[index])) for index in range(start, stop)]
         told: dict[str, str | int] = {"touchstone.log": subscription.log, "touchstone.partition": batch.partition}
         began = time.perf_counter()
         with telemetry.spans(
-            f"apply {subscription.log}", self._traces(subscription, entries), kind=SpanKind.CONSUMER, attributes=told
+            f"apply {subscription.log}",
+            self._traces(subscription, read.entries),
+            kind=SpanKind.CONSUMER,
+            attributes=told,
         ):
             async with self._engine.begin() as connection:
                 await self._claim_for(connection, subscription.log, batch, batch.after_position + start)
-                published = await subscription.apply(connection, batch.partition, entries)
+                published = await subscription.apply(connection, batch.partition, read.told)
                 after = await self._publish(connection, batch.partition, published)
-                await self._checkpoint(connection, subscription.log, batch, start, stop)
+                await self._checkpoint(connection, subscription.log, batch, start, start + len(read.entries))
         _durations.record(time.perf_counter() - began, {"log": subscription.log})
         self._on_published(batch.partition, after, published)
 
@@ -420,7 +461,7 @@ class Follower:
         entry = Entry(position, subscription.message_type.FromString(payload))
 
         async def again(connection: AsyncConnection, partition: int) -> Sequence[bytes]:
-            published = await subscription.apply(connection, partition, [entry])
+            published = await subscription.apply(connection, partition, subscription.read([entry]))
             await connection.execute(_UNPARK, {"partition": partition, "log": subscription.log, "position": position})
             return published
 

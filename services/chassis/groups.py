@@ -14,11 +14,13 @@ _MOST_WAITING = 2
 
 
 async def in_groups(
-    stream: AsyncIterable[log_pb2.LogBatch], heard: Callable[[log_pb2.LogBatch], None] | None = None
+    stream: AsyncIterable[log_pb2.LogBatch],
+    heard: Callable[[log_pb2.LogBatch], None] | None = None,
+    filled: Callable[[log_pb2.LogBatch], None] | None = None,
 ) -> AsyncGenerator[log_pb2.LogBatch, None]:
     """The batches of a stream; those that come while the last one given is being worked on are joined.
 
-    `heard` is told of each as it comes, joined or not.
+    `heard` is told of each as it comes, joined or not; `filled` of the next group, as soon as nothing more can join it.
     Ends as the stream does, with its failure if it has one, after all that came before. To be closed by the caller.
     """
     waiting: deque[log_pb2.LogBatch] = deque()
@@ -30,6 +32,8 @@ async def in_groups(
                 heard(batch)
             while not (waiting and _join(waiting[-1], batch)):
                 if len(waiting) < _MOST_WAITING:
+                    if waiting and filled is not None:
+                        filled(waiting[-1])
                     waiting.append(batch)
                     break
                 taken.clear()

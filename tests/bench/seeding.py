@@ -56,7 +56,7 @@ async def written(database_url: str, party: Party) -> Written:
             told = Entry(FIRST + party.number + 1, people_pb2.PeopleChange.FromString(change))
             found.published["identity"] = [change]
             found.published["attribution"] = [
-                *await attribution_follower.apply_events(credits_, 0, entries),
+                *await attribution_follower.apply_events(credits_, 0, attribution_follower.Batch(entries)),
                 *await attribution_follower.apply_people(credits_, 0, [told]),
             ]
             for schema, connection in (("identity", people), ("attribution", credits_)):

@@ -1,7 +1,8 @@
 """Touches, orders and people as rows of whole numbers: what is kept in columns beside the entries themselves."""
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from itertools import chain
 from typing import Final, NamedTuple
@@ -31,7 +32,8 @@ ORDER_KINDS: Final = (Kind.SESSION, Kind.VISITOR, Kind.EMAIL, Kind.PHONE, Kind.C
 
 _TOUCH_PLACES: Final = {kind: place for place, kind in enumerate(TOUCH_KINDS)}
 _ORDER_PLACES: Final = {kind: place for place, kind in enumerate(ORDER_KINDS)}
-_SPACES: Final = {kind: str(int(kind)).encode() for kind in Kind}
+_SPACES: Final = {kind: str(int(kind)) for kind in Kind}
+_NUMBER: Final = struct.Struct("<q")
 
 _LINE: Final = 7
 """Numbers of a line."""
@@ -84,23 +86,34 @@ def number(space: str, value: str) -> int:
     Two values of a tenant share a number by chance once in 2^64 pairs. Only what is tried, never what is stored,
     depends on it. Kept, since few words are said again and again.
     """
-    return _number(space.encode(), value) if value else ABSENT
+    return _number(space, value) if value else ABSENT
 
 
 @lru_cache(maxsize=16_384)
 def product_number(name: str) -> int:
     """What a product is called, as a number. Kept: the same are shown and bought again and again."""
-    return _number(b"product", name) if name else ABSENT
+    return _number("product", name) if name else ABSENT
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=65_536)
 def identifier_number(identifier: Identifier) -> int:
-    """An identifier's number: values compare only within their kind. Kept, since a visit names the same in each event."""
+    """An identifier's number: values compare only within their kind.
+
+    Kept, since a visit names the same in each event, and the people log names all of them once more.
+    """
     return _number(_SPACES[identifier.kind], identifier.value)
 
 
-def _number(space: bytes, value: str) -> int:
-    return int.from_bytes(blake2b(value.encode(), digest_size=8, person=space).digest(), "little", signed=True) or 1
+@cache
+def _space(name: str) -> blake2b:
+    return blake2b(digest_size=_NUMBER.size, person=name.encode())
+
+
+def _number(space: str, value: str) -> int:
+    # A copy of what has hashed nothing yet costs half of a new one.
+    hashed = _space(space).copy()
+    hashed.update(value.encode())
+    return int(_NUMBER.unpack(hashed.digest())[0]) or 1
 
 
 def touch_marks(touch: Touch) -> int:
@@ -173,7 +186,7 @@ def order_row(told: Sequence[Told], sale: Snapshot) -> Row | None:
     return Row(
         sale.order_time,
         (
-            _number(b"order", f"{sale.source}\0{sale.order_id}"),
+            _number("order", f"{sale.source}\0{sale.order_id}"),
             marks,
             number("status", sale.status),
             currency_number(sale.currency_code),
