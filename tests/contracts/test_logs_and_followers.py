@@ -20,6 +20,7 @@ from services.chassis.chores import paged
 from services.chassis.database import close_database, open_database
 from services.chassis.follow import Entry, Subscription
 from services.chassis.generations import FollowingService
+from services.chassis.groups import MOST_ENTRIES
 from services.chassis.migrations import migrate
 from services.chassis.wakeups import Wakeups
 
@@ -61,15 +62,24 @@ class PoisonError(Exception):
 
 
 class Sums:
-    """A service that sums the numbers of a log, and publishes each doubled; numbers in `poison` fail."""
+    """A service that sums the numbers of a log, and publishes each doubled.
+
+    Numbers in `poison` fail when they are applied, those in `unreadable` already when they are read.
+    """
 
     def __init__(self) -> None:
         self.poison: set[int] = set()
+        self.unreadable: set[int] = set()
+        self.read_so_far: list[int] = []
 
-    async def apply(
-        self, connection: AsyncConnection, partition: int, entries: Sequence[Entry[Int64Value]]
-    ) -> Sequence[bytes]:
+    def read(self, entries: Sequence[Entry[Int64Value]]) -> list[int]:
         values = [entry.message.value for entry in entries]
+        if self.unreadable.intersection(values):
+            raise PoisonError
+        self.read_so_far += values
+        return values
+
+    async def apply(self, connection: AsyncConnection, partition: int, values: Sequence[int]) -> Sequence[bytes]:
         if self.poison.intersection(values):
             raise PoisonError
         await connection.execute(
@@ -101,7 +111,12 @@ class House:
 
     def sums(self, name: str, decider: Sums, follows: str, **more: Any) -> FollowingService:
         subscription = Subscription(
-            log=follows, channel=self.channel, method=f"/{follows}/Follow", message_type=Int64Value, apply=decider.apply
+            log=follows,
+            channel=self.channel,
+            method=f"/{follows}/Follow",
+            message_type=Int64Value,
+            read=decider.read,
+            apply=decider.apply,
         )
         directory = self.directory / name
         return FollowingService(
@@ -221,11 +236,9 @@ class Heard(Sums):
         super().__init__()
         self.partitions: list[int] = []
 
-    async def apply(
-        self, connection: AsyncConnection, partition: int, entries: Sequence[Entry[Int64Value]]
-    ) -> Sequence[bytes]:
+    async def apply(self, connection: AsyncConnection, partition: int, values: Sequence[int]) -> Sequence[bytes]:
         self.partitions.append(partition)
-        return await super().apply(connection, partition, entries)
+        return await super().apply(connection, partition, values)
 
 
 async def test_whoever_is_at_a_partition_keeps_it_while_it_is_busy_and_another_takes_it_over_then(house: House) -> None:
@@ -299,7 +312,7 @@ async def test_what_another_replica_applied_after_the_claim_looked_is_not_applie
 
 async def test_an_entry_that_fails_is_parked_alone_and_can_be_applied_after_the_mend(house: House) -> None:
     decider = Sums()
-    decider.poison = {13, 27}
+    decider.unreadable, decider.poison = {13}, {27}
     async with house.running(house.sums("sums", decider, "source")) as service:
         await house.append(1, *range(40))
 
@@ -310,9 +323,49 @@ async def test_an_entry_that_fails_is_parked_alone_and_can_be_applied_after_the_
         [(running, checkpoints)] = await service.checkpoints()
         assert checkpoints["source", 1][1] == 40
         assert await running.follower.replay_parked() == (0, 2)
-        decider.poison = {27}
+        decider.unreadable = set()
         assert await running.follower.replay_parked() == (1, 1)
         assert (await totals(service))[1] == (sum(range(40)) - 27, 39)
+
+
+class Held(Sums):
+    """Sums, whose first group is stored only when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.storing: Sequence[int] = ()
+        self.let_go = asyncio.Event()
+
+    async def apply(self, connection: AsyncConnection, partition: int, values: Sequence[int]) -> Sequence[bytes]:
+        self.storing = values
+        await self.let_go.wait()
+        return await super().apply(connection, partition, values)
+
+
+@pytest.mark.parametrize("unreadable", [set[int](), {700}])
+async def test_a_full_group_is_read_while_the_one_before_it_is_stored(house: House, unreadable: set[int]) -> None:
+    decider, count = Held(), 3 * MOST_ENTRIES
+    decider.unreadable = unreadable
+    await house.append(1, *range(count))
+    async with house.running(house.sums("sums", decider, "source")) as service:
+
+        async def begun() -> bool:
+            return bool(decider.storing)
+
+        async def read_ahead() -> bool:
+            return len(decider.read_so_far) > len(decider.storing)
+
+        async def complete() -> bool:
+            return (await totals(service)).get(1, (0, 0))[1] == count - len(unreadable)
+
+        await until(begun)
+        if not unreadable:
+            await until(read_ahead)
+        decider.let_go.set()
+        await until(complete)
+        assert (await totals(service))[1][0] == sum(range(count)) - sum(unreadable)
+        if not unreadable:
+            assert decider.read_so_far == list(range(count))
 
 
 async def test_a_rebuild_swaps_in_the_same_state_and_who_follows_it_starts_over(house: House) -> None:

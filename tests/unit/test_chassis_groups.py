@@ -88,3 +88,13 @@ async def test_each_batch_is_heard_of_as_it_comes_though_nobody_asks_for_the_nex
         await anext(groups)
         await asyncio.sleep(0.01)
     assert heard == [0, 1, 2]
+
+
+async def test_a_group_that_waits_is_told_of_once_nothing_more_can_join_it() -> None:
+    filled: list[int] = []
+    coming = stream([batch(600 * index, 600) for index in range(3)])
+    async with aclosing(in_groups(coming, filled=lambda one: filled.append(one.through_position))) as groups:
+        first = await anext(groups)
+        await asyncio.sleep(0.01)
+        assert (first.through_position, filled) == (600, [600, 1200])
+        assert (await anext(groups)).through_position == 1200
