@@ -13,7 +13,7 @@ from touchstone.mesh.v1 import maintenance_service_pb2
 from touchstone.mesh.v1.maintenance_service_pb2_grpc import add_MaintenanceServiceServicer_to_server
 
 from services.attribution.background import CHORES, UNFINISHED, agrees, forget
-from services.attribution.follower import Batch, apply_events, apply_people
+from services.attribution.follower import Batch, ChangedPeople, apply_events, apply_people
 from services.attribution.model_servicer import ModelServicer
 from services.attribution.servicer import CreditServicer
 from services.attribution.simulator import Simulator
@@ -61,6 +61,7 @@ async def main() -> None:
                 channel=identity,
                 method="/touchstone.identity.v1.PeopleService/FollowPeople",
                 message_type=people_pb2.PeopleChange,
+                read=ChangedPeople,
                 apply=apply_people,
                 made_from=("events",),
             ),

@@ -71,6 +71,24 @@ class Batch:
         self.tenants.add(tenant_id)
 
 
+class ChangedPeople:
+    """What a batch of the people log last says of each identifier, with the position at which it does."""
+
+    def __init__(self, entries: Sequence[Entry[people_pb2.PeopleChange]]) -> None:
+        self.persons: dict[people.Named, tuple[int, int]] = {}
+        self.hubs: dict[people.Named, tuple[int, bool]] = {}
+        """Whether an identifier is one."""
+        self.times: dict[int, int] = {}
+        """When what led to a change was received, by position."""
+        for position, change in entries:
+            tenant_id = change.tenant_id
+            self.times[position] = times_wire.micros(change.cause_receive_time)
+            for identifier, person_id in people_wire.memberships(change).items():
+                self.persons[tenant_id, identifier] = (position, person_id)
+            for identifier, hub in people_wire.hub_changes(change).items():
+                self.hubs[tenant_id, identifier] = (position, hub)
+
+
 async def apply_events(connection: AsyncConnection, partition: int, batch: Batch) -> Sequence[bytes]:
     """Takes in orders, touches, settings and models; answers the orders whose credits changed, to be published.
 
@@ -91,20 +109,18 @@ async def apply_events(connection: AsyncConnection, partition: int, batch: Batch
     return await recompute(connection, told, known_editions)
 
 
-async def apply_people(
-    connection: AsyncConnection, partition: int, entries: Sequence[Entry[people_pb2.PeopleChange]]
-) -> Sequence[bytes]:
+async def apply_people(connection: AsyncConnection, partition: int, told: ChangedPeople) -> Sequence[bytes]:
     """Takes in who belongs together now; answers the orders whose credits changed, to be published.
 
     A tie through people lasts as long as order and touch have a person in common, so it can change only for orders of
     those persons whom an identifier left or joined, and for those whose own identifier did.
     """
-    persons, hubs = _told_last(entries)
-    before = await people.read_standings(connection, persons.keys() | hubs.keys())
+    mentioned = told.persons.keys() | told.hubs.keys()
+    before = await people.read_standings(connection, mentioned)
     changed: dict[people.Named, people.Standing] = {}
-    for named in persons.keys() | hubs.keys():
+    for named in mentioned:
         was = before.get(named, _UNKNOWN)
-        standing = _newer(was, persons.get(named), hubs.get(named))
+        standing = _newer(was, told.persons.get(named), told.hubs.get(named))
         if standing != was:
             changed[named] = standing
     if not changed:
@@ -120,29 +136,13 @@ async def apply_people(
     concerned = [
         _changed(named, before.get(named, _UNKNOWN), standing, windows[named[0]]) for named, standing in changed.items()
     ]
-    times = {entry.position: times_wire.micros(entry.message.cause_receive_time) for entry in entries}
     blocked = {(tenant_id, identifier) for tenant_id, known in known_editions.items() for identifier in known.blocked}
-    found = await regrouped_orders.orders_by_people(connection, partition, concerned, times, blocked)
-    told = [
-        reopened(order.key, order, (), Cause(BY_PEOPLE, found[order.key], times.get(found[order.key], 0)))
+    found = await regrouped_orders.orders_by_people(connection, partition, concerned, told.times, blocked)
+    orders_ = [
+        reopened(order.key, order, (), Cause(BY_PEOPLE, found[order.key], told.times.get(found[order.key], 0)))
         for order in await orders.read_orders(connection, found)
     ]
-    return await recompute(connection, told, known_editions)
-
-
-def _told_last(
-    entries: Sequence[Entry[people_pb2.PeopleChange]],
-) -> tuple[dict[people.Named, tuple[int, int]], dict[people.Named, tuple[int, bool]]]:
-    """What the entries last say of each identifier: its person, and whether it is a hub, each after its position."""
-    persons: dict[people.Named, tuple[int, int]] = {}
-    hubs: dict[people.Named, tuple[int, bool]] = {}
-    for entry in entries:
-        tenant_id = entry.message.tenant_id
-        for identifier, person_id in people_wire.memberships(entry.message).items():
-            persons[tenant_id, identifier] = (entry.position, person_id)
-        for identifier, hub in people_wire.hub_changes(entry.message).items():
-            hubs[tenant_id, identifier] = (entry.position, hub)
-    return persons, hubs
+    return await recompute(connection, orders_, known_editions)
 
 
 def _newer(before: people.Standing, person: tuple[int, int] | None, hub: tuple[int, bool] | None) -> people.Standing:
@@ -158,14 +158,15 @@ def _newer(before: people.Standing, person: tuple[int, int] | None, hub: tuple[i
 def _changed(
     named: people.Named, was: people.Standing, now: people.Standing, window_micros: int
 ) -> regrouped_orders.ByIdentifier:
+    # By place: a batch has a thousand of them, and names take half as long again.
     return regrouped_orders.ByIdentifier(
         *named,
-        hub=now.hub != was.hub,
-        is_hub=now.hub,
-        person_before=was.person_id,
-        person_after=now.person_id,
-        window_micros=window_micros,
-        position=max(now.person_position, now.hub_position),
+        now.hub != was.hub,
+        now.hub,
+        was.person_id,
+        now.person_id,
+        window_micros,
+        max(now.person_position, now.hub_position),
     )
 
 

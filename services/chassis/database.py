@@ -27,6 +27,8 @@ def open_database(url: str, *, schema: str, pool_size: int = 8) -> AsyncEngine:
         address,
         pool_size=pool_size,
         max_overflow=pool_size,
+        # The one used last: its server process has plans, and the pages of Postgres' memory that it has mapped, at hand.
+        pool_use_lifo=True,
         # A statement that a pooled connection has seen five times is prepared on the server, and stays so.
         connect_args={
             "async_creator_fn": _connect,

@@ -12,7 +12,7 @@ from touchstone.ingest.v1 import event_pb2
 import services.attribution
 from services.attribution.background import UNFINISHED, decide_coming, decide_waiting
 from services.attribution.editions import editions_of
-from services.attribution.follower import Batch, apply_events, apply_people
+from services.attribution.follower import Batch, ChangedPeople, apply_events, apply_people
 from services.attribution.store.orders import read_page
 from services.chassis.database import open_database
 from services.chassis.follow import Entry
@@ -40,7 +40,7 @@ class Keeper:
 
     async def tell_people(self, *changes: people_pb2.PeopleChange) -> list[credit_pb2.OrderCredits]:
         """One batch of the people log; answers what was published of it."""
-        return await self._apply("people", changes, tuple, apply_people)
+        return await self._apply("people", changes, ChangedPeople, apply_people)
 
     async def _apply(self, log: str, messages: Sequence, read, apply) -> list[credit_pb2.OrderCredits]:
         first = self._positions[log] + 1

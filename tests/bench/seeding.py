@@ -57,7 +57,7 @@ async def written(database_url: str, party: Party) -> Written:
             found.published["identity"] = [change]
             found.published["attribution"] = [
                 *await attribution_follower.apply_events(credits_, 0, attribution_follower.Batch(entries)),
-                *await attribution_follower.apply_people(credits_, 0, [told]),
+                *await attribution_follower.apply_people(credits_, 0, attribution_follower.ChangedPeople([told])),
             ]
             for schema, connection in (("identity", people), ("attribution", credits_)):
                 await _read(connection, schema, party.tenant_id, found)

@@ -183,17 +183,17 @@ async def orders_by_people(
     Who belongs together is as it is stored now; `changed` tells how it was before. `times` are as for touches.
     `blocked` are the tenants' identifiers that their rules say name nobody: they tie no touch to an order.
     """
-    identifiers = list(changed)
+    tenant_ids, identifiers, hubs, are_hubs, before, after, windows, positions = zip(*changed, strict=True)
     bound = {
-        "tenant_ids": texts(one.tenant_id for one in identifiers),
-        "kinds": numbers(one.identifier.kind for one in identifiers),
-        "values": texts(one.identifier.value for one in identifiers),
-        "hubs": flags(one.hub for one in identifiers),
-        "are_hubs": flags(one.is_hub for one in identifiers),
-        "persons_before": optional_numbers(one.person_before for one in identifiers),
-        "persons_after": optional_numbers(one.person_after for one in identifiers),
-        "windows": numbers(one.window_micros for one in identifiers),
-        "positions": numbers(one.position for one in identifiers),
+        "tenant_ids": texts(tenant_ids),
+        "kinds": numbers(identifier.kind for identifier in identifiers),
+        "values": texts(identifier.value for identifier in identifiers),
+        "hubs": flags(hubs),
+        "are_hubs": flags(are_hubs),
+        "persons_before": optional_numbers(before),
+        "persons_after": optional_numbers(after),
+        "windows": numbers(windows),
+        "positions": numbers(positions),
         "blocked_tenant_ids": texts(tenant_id for tenant_id, _ in blocked),
         "blocked_kinds": numbers(identifier.kind for _, identifier in blocked),
         "blocked_values": texts(identifier.value for _, identifier in blocked),
