@@ -297,7 +297,7 @@ class Follower:
                         await rush.give_way(len(batch.entries))
                     began = time.monotonic()
                     if batch.entries:
-                        await self._apply(subscription, batch, ahead.take(batch))
+                        await self.apply(subscription, batch, ahead.take(batch))
                         log_id, position = batch.log_id, batch.through_position
                     yield position
                     worked, entries = time.monotonic() - began, len(batch.entries)
@@ -308,7 +308,7 @@ class Follower:
         finally:
             call.cancel()
 
-    async def _apply(self, subscription: Subscription[Any], batch: log_pb2.LogBatch, ahead: _Read | None) -> None:
+    async def apply(self, subscription: Subscription[Any], batch: log_pb2.LogBatch, ahead: _Read | None = None) -> None:
         """Applies a batch; one that fails for its content is halved until the entry at fault stands alone.
 
         `ahead` is what was read of all of it, if it was.

@@ -31,7 +31,7 @@ _LOOK: Final = 0.25
 _ANSWER: Final = 5.0
 """Seconds that the service has to say whether it is ready."""
 
-_YOUNG_OBJECTS: Final = 250_000
+_YOUNG_OBJECTS: Final = 1_000_000
 """Objects made before the garbage collector looks at the youngest."""
 
 Task: TypeAlias = Callable[[], Coroutine[Any, Any, None]]

@@ -238,7 +238,7 @@ async def _following(url: str) -> AsyncIterator[Follow]:
         nonlocal position
         placed = log_pb2.LogBatch(log_id="bench", entries=batch.entries, after_position=position)
         position = placed.through_position = position + len(batch.entries)
-        await following._apply(subscription, placed)
+        await following.apply(subscription, placed)
 
     try:
         yield apply

@@ -217,7 +217,7 @@ def fill(database_url: str, schema: str, sizes: list[Size]) -> None:
             for name in cut
         ]
         connection.execute(
-            _ACTIVITY.format(columns=", ".join(cut), values=", ".join(values)),  # type: ignore[arg-type] # of own words
+            _ACTIVITY.format(columns=", ".join(cut), values=", ".join(values)),
             {
                 "figures": list(figures),
                 "names": [name for name, _ in figures.values()],
@@ -240,10 +240,10 @@ def _summarize(connection: "psycopg.Connection[Any]", tenant_id: str) -> None:
     ):
         table = CELLS[family].name
         columns = ", ".join((*family._fields, *MEASURES[family]))
-        parts = connection.execute(f"SELECT DISTINCT {part} FROM {table} WHERE tenant_id = %s", [tenant_id]).fetchall()  # type: ignore[arg-type] # of own words
+        parts = connection.execute(f"SELECT DISTINCT {part} FROM {table} WHERE tenant_id = %s", [tenant_id]).fetchall()
         for [name] in parts:
             statement = f"SELECT {columns} FROM {table} WHERE tenant_id = %s AND {part} = %s"
-            rows = connection.execute(statement, [tenant_id, name]).fetchall()  # type: ignore[arg-type] # of own words
+            rows = connection.execute(statement, [tenant_id, name]).fetchall()
             keys = len(family._fields)
             _write(connection, summaries({family(*row[:keys]): row[keys:] for row in rows}))
 
@@ -269,14 +269,14 @@ def check(database_url: str, schema: str, size: Size) -> None:
         expected: dict[Cell, Measures] = {}
         facts = f"""SELECT day, gross_micros, net_micros, counted, sku, units, tier, contact, other
                     FROM {FACTS}.shop_order WHERE tenant_id = %s"""
-        for number, row in enumerate(connection.execute(facts, [size.tenant_id])):  # type: ignore[arg-type] # of own words
+        for number, row in enumerate(connection.execute(facts, [size.tenant_id])):
             add(expected, contributions(_fact(size.tenant_id, str(number), row, contacts), ZoneInfo("Europe/Madrid")))
         add(expected, summaries(expected))
         for family in (StoreCell, ProductCell, CreditCell, ProductSummary, CreditSummary):
             columns = ", ".join((*family._fields, *MEASURES[family]))
             statement = f"SELECT {columns} FROM {CELLS[family].name} WHERE tenant_id = %s"
             keys = len(family._fields)
-            rows = connection.execute(statement, [size.tenant_id]).fetchall()  # type: ignore[arg-type] # of own words
+            rows = connection.execute(statement, [size.tenant_id]).fetchall()
             found = {family(*row[:keys]): row[keys:] for row in rows}
             ours = {cell: measures for cell, measures in expected.items() if type(cell) is family}
             if _comparable(found) != _comparable(ours):

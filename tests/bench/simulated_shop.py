@@ -147,7 +147,8 @@ class Shop:
         action = self._random.choice([1, 2, 3], count, p=[0.6, 0.25, 0.15])
         answer = self._random.choice([0, 1, 2], count, p=[0.2, 0.65, 0.15])
         crawler = np.where(self._random.random(count) < 0.01, facts.CRAWLER_BIT, 0)
-        return channel | action << facts.ACTION_SHIFT | answer << facts.ANSWER_SHIFT | crawler
+        marks: np.ndarray = channel | action << facts.ACTION_SHIFT | answer << facts.ANSWER_SHIFT | crawler
+        return marks
 
     def blocks(self) -> Iterator[tuple[Layout, Block]]:
         """All that attribution keeps of the shop in columns."""
@@ -260,7 +261,8 @@ def _number(kind: Kind, own: np.ndarray) -> np.ndarray:
 
 
 def _product(numbers: np.ndarray) -> np.ndarray:
-    return np.array([facts.product_number(f"product-{number}") for number in range(_PRODUCTS)])[numbers]
+    known = np.array([facts.product_number(f"product-{number}") for number in range(_PRODUCTS)])
+    return known.take(numbers)
 
 
 def _person(who: np.ndarray) -> np.ndarray:
