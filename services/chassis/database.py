@@ -16,17 +16,17 @@ _TRANSIENT = (errors.OperationalError, errors.InterfaceError)
 """The server went away, or asks for the transaction again: deadlocks and serialisation failures are among these."""
 
 
-def open_database(url: str, *, schema: str, pool_size: int = 16) -> AsyncEngine:
+def open_database(url: str, *, schema: str, pool_size: int = 8) -> AsyncEngine:
     """An engine whose connections find their tables in `schema`, so that statements name none.
 
     `url` is a `postgresql://` address. Connections are opened when first used, and replaced when the server was
-    restarted; at most `pool_size` are open, as many as were ever needed at once.
+    restarted; at most `pool_size` are kept, and as many more opened under load.
     """
     address = make_url(url).set(drivername="postgresql+psycopg")
     return create_async_engine(
         address,
         pool_size=pool_size,
-        max_overflow=0,
+        max_overflow=pool_size,
         # The one used last: its server process has plans, and the pages of Postgres' memory that it has mapped, at hand.
         pool_use_lifo=True,
         # A statement that a pooled connection has seen five times is prepared on the server, and stays so.

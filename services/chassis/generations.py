@@ -105,7 +105,7 @@ class FollowingService:
         self._unfinished = unfinished
         self._on_committed = on_committed
         self._on_retired = on_retired
-        self._registry = open_database(self._url, schema=name, pool_size=4)
+        self._registry = open_database(self._url, schema=name, pool_size=2)
         self._running: dict[int, Running] = {}
         self._serving: int | None = None
         self._served_before: Checkpoints | None = None
