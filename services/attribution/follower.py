@@ -72,12 +72,11 @@ class Batch:
 
 
 class ChangedPeople:
-    """What a batch of the people log last says of each identifier, with the position at which it does."""
+    """What a batch of the people log last says of identifiers, each after its position: the person, and whether it is a hub."""
 
     def __init__(self, entries: Sequence[Entry[people_pb2.PeopleChange]]) -> None:
         self.persons: dict[people.Named, tuple[int, int]] = {}
         self.hubs: dict[people.Named, tuple[int, bool]] = {}
-        """Whether an identifier is one."""
         self.times: dict[int, int] = {}
         """When what led to a change was received, by position."""
         for position, change in entries:

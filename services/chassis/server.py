@@ -32,7 +32,7 @@ _ANSWER: Final = 5.0
 """Seconds that the service has to say whether it is ready."""
 
 _YOUNG_OBJECTS: Final = 1_000_000
-"""Objects made before the garbage collector looks at the youngest."""
+"""Objects made, and not freed since, before the garbage collector looks at the youngest: a look stops the service."""
 
 Task: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 Closing: TypeAlias = Callable[[], Awaitable[None]]

@@ -180,7 +180,8 @@ async def orders_by_people(
 ) -> dict[OrderKey, int]:
     """Orders that changes of people may concern, with the greatest position among these changes; none when they wait.
 
-    Who belongs together is as it is stored now; `changed` tells how it was before. `times` are as for touches.
+    Who belongs together is as it is stored now; `changed`, of at least one, tells how it was before. `times` are as for
+    touches.
     `blocked` are the tenants' identifiers that their rules say name nobody: they tie no touch to an order.
     """
     tenant_ids, identifiers, hubs, are_hubs, before, after, windows, positions = zip(*changed, strict=True)
